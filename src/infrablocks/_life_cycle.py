@@ -1,0 +1,195 @@
+"""One run of a block: create the workload, report it, watch it to its result, and what stands around that.
+
+This is the only place that knows about time limits and cancellation; the back ends do not.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+from anyio import CancelScope, create_task_group, get_cancelled_exc_class
+
+from infrablocks._results import Reason
+from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks.exceptions import InfrastructureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio.abc import TaskStatus
+
+    from infrablocks._output import Output
+    from infrablocks._results import InfrastructureResult
+    from infrablocks._workload import Workload
+
+# After a kill the workload is gone. What it printed is then still on its way to whoever reads the output, who may be
+# slow or have stopped reading; and its end is still to be seen.
+_READ_AFTER_KILL_SECONDS = 2.0
+_WATCH_AFTER_KILL_SECONDS = 30.0
+
+
+class Run:
+    """One run of a block, by `run` or `attach`.
+
+    To be made inside the event loop: the time limit counts from then on.
+
+    Args:
+        output: Where the workload's output goes; it is closed at the end.
+        logger: Gets what is told about the run.
+        timeout_seconds: Limit for the whole run, or None.
+        grace_seconds: How long a workload may take to end by itself when it is killed.
+        on_cancel: What becomes of the workload when the run is cancelled or fails.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        logger: logging.Logger,
+        *,
+        timeout_seconds: float | None,
+        grace_seconds: float,
+        on_cancel: Literal["kill", "leave"],
+    ) -> None:
+        self._output = output
+        self._logger = logger
+        self._timeout_seconds = timeout_seconds
+        self._started_at = anyio.current_time()
+        self._grace_seconds = grace_seconds
+        self._on_cancel = on_cancel
+
+    async def to_the_end(
+        self, make: Callable[[], Workload], threads: ThreadLimit, task_status: TaskStatus[Any] | None
+    ) -> InfrastructureResult:
+        """Make the workload, report it and watch it.
+
+        Args:
+            make: Called in a worker thread; gives the workload, or raises and leaves nothing behind.
+            threads: How many workloads may be made at once.
+            task_status: Gets the identifier as soon as the workload exists.
+        """
+        workload = await self._create(make, threads)
+        try:
+            if task_status is not None:
+                task_status.started(workload.reported_identifier)
+        except BaseException:
+            await self._kill_and_close(workload)
+            raise
+        return await self.watch_to_the_end(workload)
+
+    async def watch_to_the_end(self, workload: Workload) -> InfrastructureResult:
+        """Watch a workload that exists to its result, within the time limit, and close it."""
+        try:
+            result = await self._watch_within_time_limit(workload)
+        except get_cancelled_exc_class():
+            await self._leave_or_kill(workload, "The run was cancelled")
+            raise
+        except Exception:
+            await self._leave_or_kill(workload, "The run failed")
+            raise
+        finally:
+            self._output.close()
+            with CancelScope(shield=True):
+                await workload.aclose()
+        self._logger.log(logging.INFO if result else logging.ERROR, "%s", result.message)
+        return result
+
+    async def _create(self, make: Callable[[], Workload], threads: ThreadLimit) -> Workload:
+        made: list[Workload] = []
+        try:
+            await run_in_worker_thread(lambda: made.append(make()), threads)
+        except BaseException:
+            # Cancelled while it was made: nobody has heard of it, so nobody could kill it later.
+            for workload in made:
+                await self._kill_and_close(workload)
+            raise
+        return made[0]
+
+    async def _watch_within_time_limit(self, workload: Workload) -> InfrastructureResult:
+        if self._timeout_seconds is None:
+            return await workload.watch(self._output)
+        result: InfrastructureResult | None = None
+        error: Exception | None = None
+        limit = _TimeLimit(workload, self._output, self._started_at + self._timeout_seconds, self._grace_seconds)
+        async with create_task_group() as tasks:
+            tasks.start_soon(limit.enforce)
+            with limit.watching:
+                try:
+                    result = await workload.watch(self._output)
+                except Exception as exception:  # noqa: BLE001 (raised again below; the group would wrap it)
+                    error = exception
+            limit.watched.set()
+            if not limit.exceeded:
+                tasks.cancel_scope.cancel()
+        if error is not None:
+            raise error
+        if limit.error is not None:
+            raise limit.error
+        if result is None:
+            raise InfrastructureError(
+                f"Workload {workload.identifier} was killed after {self._timeout_seconds:g} seconds (timeout_seconds), "
+                "but its end could not be seen: look after it yourself."
+            )
+        return self._deadline_exceeded(result) if limit.exceeded else result
+
+    def _deadline_exceeded(self, result: InfrastructureResult) -> InfrastructureResult:
+        update = {
+            "status_code": result.status_code or -1,  # to end well when told to end is no success
+            "reason": Reason.DEADLINE_EXCEEDED,
+            "message": f"The run took longer than {self._timeout_seconds:g} seconds (timeout_seconds) and was killed.",
+        }
+        return result.model_copy(update=update)
+
+    async def _leave_or_kill(self, workload: Workload, what: str) -> None:
+        if self._on_cancel == "kill":
+            await self._kill(workload)
+            return
+        self._logger.warning(
+            "%s; workload %s goes on. Watch it with attach(%r), end it with kill(%r).",
+            *(what, workload.identifier, workload.identifier, workload.identifier),
+        )
+
+    async def _kill(self, workload: Workload) -> None:
+        with CancelScope(shield=True):
+            try:
+                await workload.kill(self._grace_seconds)
+            except InfrastructureError as error:
+                self._logger.error("Workload %s could not be ended: %s", workload.identifier, error)  # noqa: TRY400
+
+    async def _kill_and_close(self, workload: Workload) -> None:
+        try:
+            await self._kill(workload)
+        finally:
+            self._output.close()
+            with CancelScope(shield=True):
+                await workload.aclose()
+
+
+class _TimeLimit:
+    """Kills a workload at its deadline, while it is watched."""
+
+    def __init__(self, workload: Workload, output: Output, deadline: float, grace_seconds: float) -> None:
+        self._workload = workload
+        self._output = output
+        self._deadline = deadline
+        self._grace_seconds = grace_seconds
+        self.watching = CancelScope()
+        self.watched = anyio.Event()
+        self.exceeded = False
+        self.error: Exception | None = None
+
+    async def enforce(self) -> None:
+        """Wait for the deadline, kill, and see to it that the watching ends."""
+        await anyio.sleep_until(self._deadline)
+        self.exceeded = True
+        try:
+            await self._workload.kill(self._grace_seconds)
+        except Exception as exception:  # noqa: BLE001 (raised by the run)
+            self.error = exception
+            self.watching.cancel()
+            return
+        with anyio.move_on_after(_READ_AFTER_KILL_SECONDS):
+            await self.watched.wait()
+        self._output.drop()
+        self.watching.deadline = anyio.current_time() + _WATCH_AFTER_KILL_SECONDS

@@ -1,0 +1,173 @@
+"""Where lines can go: a file descriptor, a text stream of Python, or a callable of the user's."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import logging
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+
+from infrablocks._output.lines import split_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import TextIO
+
+logger = logging.getLogger("infrablocks.output")
+
+StreamName: TypeAlias = Literal["stdout", "stderr"]
+
+
+@runtime_checkable
+class SupportsWriteLine(Protocol):
+    """An object that takes lines."""
+
+    def write(self, stream: StreamName, line: str, /) -> object:
+        """Take one line of a stream, its end included."""
+
+
+OutputSink: TypeAlias = Callable[[StreamName, str], object] | SupportsWriteLine
+
+
+class Sink(Protocol):
+    """What a writer thread writes to."""
+
+    @property
+    def key(self) -> Hashable:
+        """Sinks with the same key end in the same place and share one writer."""
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        """Write whole lines. May block; called from the writer's thread only."""
+
+
+def sink_for(stream: StreamName, output: OutputSink | None) -> Sink | None:
+    """Choose the sink of a stream, now. None: there is none, because this process has no such stream."""
+    if output is not None:
+        return LineSink(output)
+    standard = sys.stdout if stream == "stdout" else sys.stderr
+    if standard is None:
+        return None
+    plain_file = _plain_file(standard)
+    return TextSink(standard) if plain_file is None else DescriptorSink(plain_file)
+
+
+def check_output_sink(output: OutputSink | None) -> None:
+    """Refuse what is not a sink before anything is made.
+
+    Raises:
+        TypeError: It is not a callable and has no method `write`, or it is a file, whose `write` takes no stream.
+    """
+    if isinstance(output, io.IOBase):
+        raise TypeError(
+            f"output={output!r} is a file; give a callable instead, such as `lambda stream, line: file.write(line)`"
+        )
+    if output is not None and not callable(output) and not callable(getattr(output, "write", None)):
+        raise TypeError(f"output={output!r} is neither a callable (stream, line) nor has it write(stream, line)")
+
+
+class LineSink:
+    """Calls the user's own sink, once a line."""
+
+    def __init__(self, output: OutputSink) -> None:
+        self._output = output
+        self._write = output.write if isinstance(output, SupportsWriteLine) else output
+
+    @property
+    def key(self) -> Hashable:
+        return ("object", id(self._output))
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        for line in split_lines(data):
+            self._write(stream, line.decode("utf-8", "replace"))
+
+
+class TextSink:
+    """Writes to a text stream of Python that is not a plain file: in a notebook, under a test runner, redirected."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._warn_of_encoding = _EncodingWarning()
+
+    @property
+    def key(self) -> Hashable:
+        return ("object", id(self._stream))
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
+        try:
+            self._stream.write(text)
+        except UnicodeEncodeError as error:
+            self._warn_of_encoding(stream, error.encoding)
+            self._stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        self._stream.flush()
+
+
+class DescriptorSink:
+    """Writes the bytes straight to the file below a standard stream.
+
+    Python's own buffer is passed by, because a thread that waits inside of it for a slow reader holds its lock, and an
+    interpreter that cannot have this lock when it ends is aborted.
+    """
+
+    def __init__(self, stream: io.TextIOWrapper) -> None:
+        self._stream = stream
+        self._descriptor = stream.fileno()
+        self._encoding = stream.encoding
+        self._is_utf8 = codecs.lookup(self._encoding).name == "utf-8"
+        self._warn_of_encoding = _EncodingWarning()
+        self._writable = select.poll()
+        self._writable.register(self._descriptor, select.POLLOUT)
+
+    @property
+    def key(self) -> Hashable:
+        # stdout and stderr of a process are often the same pipe or terminal.
+        status = os.fstat(self._descriptor)
+        return ("file", status.st_dev, status.st_ino)
+
+    def write(self, stream: StreamName, data: bytes) -> None:
+        self._writable.poll()
+        self._stream.flush()  # what the program itself printed before comes first
+        rest = memoryview(self._encoded(stream, data))
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # somebody made the file non-blocking
+                self._writable.poll()
+
+    def _encoded(self, stream: StreamName, data: bytes) -> bytes:
+        if data.isascii():
+            return data
+        text = data.decode("utf-8", "replace")
+        if self._is_utf8:
+            return text.encode() if "\ufffd" in text else data
+        try:
+            return text.encode(self._encoding)
+        except UnicodeEncodeError:
+            self._warn_of_encoding(stream, self._encoding)
+            return text.encode(self._encoding, "backslashreplace")
+
+
+class _EncodingWarning:
+    """Says once that a stream cannot show what a workload prints."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def __call__(self, stream: StreamName, encoding: str) -> None:
+        if not self._given:
+            self._given = True
+            logger.warning("%s has the encoding %s: other characters are written as \\x… escapes", stream, encoding)
+
+
+def _plain_file(stream: object) -> io.TextIOWrapper | None:
+    """Give a stream back if it is exactly what Python makes of a file descriptor, which bytes may be written to."""
+    if type(stream) is not io.TextIOWrapper or stream.closed:
+        return None
+    raw = getattr(stream.buffer, "raw", stream.buffer)  # unbuffered (-u): there is no layer between
+    if type(raw) is not io.FileIO or "\n".encode(stream.encoding) != b"\n":
+        return None
+    return stream

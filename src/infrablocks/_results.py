@@ -1,0 +1,83 @@
+"""How a run ended: the result, its reason, and the states in between."""
+
+from __future__ import annotations
+
+from abc import ABC
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any, Self
+
+
+class AwaitableForTypeCheckers:
+    """Lets type checkers accept both `value = block.call()` in a script and `value = await block.call()` in a loop.
+
+    A call that is sync-compatible returns the value itself in a script and an awaitable of it in a loop. No annotation
+    can tell the two apart, so its result is declared as a type that is the value and may be awaited for it.
+    """
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, Any, Self]: ...
+
+
+class Reason(StrEnum):
+    """Why a run ended as it did, in the words of the field (Docker's and Kubernetes' own where they have one)."""
+
+    COMPLETED = "Completed"
+    ERROR = "Error"
+    OOM_KILLED = "OOMKilled"
+    KILLED = "Killed"
+    IMAGE_PULL = "ImagePull"
+    INVALID_IMAGE = "InvalidImage"
+    CONFIG_ERROR = "ConfigError"
+    UNSCHEDULABLE = "Unschedulable"
+    START_TIMEOUT = "StartTimeout"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    EVICTED = "Evicted"
+    BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    REMOVED = "Removed"
+    NOT_STARTED = "NotStarted"
+    UNKNOWN = "Unknown"
+
+
+class WorkloadStatus(AwaitableForTypeCheckers, StrEnum):
+    """Where a workload stands, without watching it."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+class InfrastructureResult(AwaitableForTypeCheckers, BaseModel, ABC):
+    """How a run ended. True when the status code is 0.
+
+    Attributes:
+        identifier: Names the workload for `kill`, `attach` and `status`.
+        status_code: The workload's own exit code; -1 when it is not known or the workload never started. A process
+            that a signal ended has the signal's number, negated (-9); a container 128 plus that number (137).
+        reason: Why it ended so.
+        message: One or two sentences for a person: what happened and what to do.
+        created_at: When the workload was made (UTC), None when that is not known.
+        started_at: When its command started (UTC), None when that is not known or it never did.
+        finished_at: When its command ended (UTC), None when that is not known.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    identifier: str
+    status_code: int
+    reason: Reason = Reason.UNKNOWN
+    message: str = ""
+    created_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+
+    def __bool__(self) -> bool:
+        return self.status_code == 0

@@ -1,0 +1,47 @@
+"""Coroutines that can also be called from a plain script."""
+
+from __future__ import annotations
+
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+import anyio
+from anyio import from_thread
+
+from infrablocks._threads import in_event_loop, in_worker_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@overload
+def sync_compatible(function: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, Any]: ...
+@overload
+def sync_compatible(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]: ...
+def sync_compatible(function: Callable[P, Coroutine[Any, Any, Any]]) -> Callable[P, Any]:
+    """Let a coroutine function be called from anywhere.
+
+    - Inside an event loop (asyncio or trio) the call returns an awaitable.
+    - Inside an anyio worker thread it runs on that thread's loop and returns the result.
+    - Elsewhere it runs to its end in an asyncio loop of its own and returns the result.
+
+    To a type checker it returns the result, which should also be declared as awaitable
+    (`AwaitableForTypeCheckers`); a function without a result returns Any, so that both uses are accepted.
+
+    Args:
+        function: The coroutine function, also as a method of a class.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        if in_event_loop():
+            return function(*args, **kwargs)
+        bound = partial(function, *args, **kwargs)
+        if in_worker_thread():
+            return from_thread.run(bound)
+        return anyio.run(bound)
+
+    return call

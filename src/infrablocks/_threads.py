@@ -1,0 +1,158 @@
+"""The border between the event loop and threads: worker-thread calls, and events that a thread sets.
+
+Both backends of anyio are served. Every call says what happens when its task is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio import CancelScope, CapacityLimiter, from_thread, to_thread
+from anyio.lowlevel import RunVar, checkpoint_if_cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_task_cancelled: ContextVar[threading.Event] = ContextVar("infrablocks_task_cancelled")
+
+
+def in_event_loop() -> bool:
+    """Say whether the caller runs in a task of asyncio or trio."""
+    try:
+        anyio.get_cancelled_exc_class()
+    except RuntimeError:  # anyio's NoEventLoopError, in older versions sniffio's AsyncLibraryNotFoundError
+        return False
+    return True
+
+
+def in_worker_thread() -> bool:
+    """Say whether the caller runs in a worker thread of anyio, which has a loop to go back to."""
+    try:
+        from_thread.check_cancelled()
+    except RuntimeError:
+        return False
+    return True
+
+
+def loop_scheduler() -> Callable[[Callable[[], object]], object]:
+    """Give the running loop's own way to have a function called in it from any thread, without waiting for it."""
+    if "trio" in sys.modules:
+        import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
+
+        if trio.lowlevel.in_trio_run():
+            return trio.lowlevel.current_trio_token().run_sync_soon
+    return asyncio.get_running_loop().call_soon_threadsafe
+
+
+class ThreadsafeEvent:
+    """An event of the running loop that any thread may set. Setting it after the loop has ended does nothing."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._schedule = loop_scheduler()
+
+    def set(self) -> None:
+        """Set the event, from any thread; never waits for the loop."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._schedule(self._event.set)
+
+    async def wait(self) -> None:
+        """Wait until the event is set."""
+        await self._event.wait()
+
+
+class ThreadLimit:
+    """How many worker threads one kind of call may use at once in a loop.
+
+    None of them comes out of anyio's own pool of 40, which belongs to the program that uses us.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._limiter: RunVar[CapacityLimiter] = RunVar(f"infrablocks_thread_limit_{id(self)}")
+
+    def limiter(self) -> CapacityLimiter:
+        """Give the limiter of the running loop."""
+        try:
+            return self._limiter.get()
+        except LookupError:
+            limiter = CapacityLimiter(self._threads)
+            self._limiter.set(limiter)
+            return limiter
+
+
+async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | None = None) -> T:
+    """Call a function in a worker thread and return its result.
+
+    The call is never abandoned: when the task is cancelled, by a scope of anyio or by asyncio's own `Task.cancel`, this
+    waits for the function's end and raises the cancellation only then. The function can hurry: `cancellation_requested`
+    tells it so. What it made is to be kept by the caller where a cancellation must not lose it.
+
+    Args:
+        function: What to call.
+        limit: How many calls of this kind may run at once; None for calls that only wait.
+    """
+    async with nullcontext() if limit is None else limit.limiter():
+        return await _run_in_worker_thread(function)
+
+
+async def _run_in_worker_thread(function: Callable[[], T]) -> T:
+    outcome: Future[T] = Future()
+    finished = ThreadsafeEvent()
+    task_cancelled = threading.Event()
+
+    def call() -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return
+        token = _task_cancelled.set(task_cancelled)
+        try:
+            outcome.set_result(function())
+        except BaseException as error:  # noqa: BLE001 (raised by the task)
+            outcome.set_exception(error)
+        finally:
+            _task_cancelled.reset(token)
+            finished.set()
+
+    try:
+        # A limiter of its own: the default one is the pool of the program that uses us.
+        await to_thread.run_sync(call, abandon_on_cancel=False, limiter=CapacityLimiter(1))
+    except anyio.get_cancelled_exc_class():
+        # Cancelled before the call began, or by Task.cancel(), from which anyio does not shield it.
+        if not outcome.cancel():
+            task_cancelled.set()
+            with CancelScope(shield=True):
+                await _wait_through_cancellation(finished)
+        raise
+    await checkpoint_if_cancelled()
+    return outcome.result()
+
+
+async def _wait_through_cancellation(finished: ThreadsafeEvent) -> None:
+    while True:
+        try:
+            return await finished.wait()
+        except anyio.get_cancelled_exc_class():
+            continue
+
+
+def cancellation_requested() -> bool:
+    """Say, in a function that `run_in_worker_thread` called, whether the task that waits for it was cancelled."""
+    event = _task_cancelled.get(None)
+    if event is not None and event.is_set():
+        return True
+    try:
+        from_thread.check_cancelled()
+    except RuntimeError:
+        return False
+    except BaseException:  # noqa: BLE001 (the backend's own cancellation, which the waiting task raises anyway)
+        return True
+    return False

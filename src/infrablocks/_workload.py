@@ -1,0 +1,54 @@
+"""What a back end supplies about one workload that exists."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infrablocks._output import Output
+    from infrablocks._results import InfrastructureResult, WorkloadStatus
+
+
+class Workload(ABC):
+    """A workload that exists, made by a block's `_create` or found again by its `_find`.
+
+    `Infrastructure` calls these methods from the event loop: they may be cancelled at every await, and no blocking call
+    happens in them outside of a worker thread. Time limits, `on_cancel` and logging are the base's business.
+
+    Attributes:
+        identifier: Names the workload for `kill`, `attach` and `status`; the same as its result's.
+    """
+
+    identifier: str
+
+    @property
+    def reported_identifier(self) -> str | int:
+        """The identifier as `task_status.started` gets it."""
+        return self.identifier
+
+    @abstractmethod
+    async def watch(self, output: Output) -> InfrastructureResult:
+        """Watch the workload to its end, copying what it prints to `output`.
+
+        Called once. Returns a result however the workload ended, also by a `kill` at the same time; raises an
+        `InfrastructureError` when the end cannot be found out. Cancelled: leaves the workload as it is.
+        """
+
+    @abstractmethod
+    async def kill(self, grace_seconds: float) -> None:
+        """End the workload and return when it is gone; safe to call again, and while `watch` runs.
+
+        Args:
+            grace_seconds: How long it may take to end by itself after SIGTERM, in seconds, before it gets SIGKILL.
+        """
+
+    @abstractmethod
+    async def status(self) -> WorkloadStatus:
+        """Say where the workload stands now."""
+
+    async def aclose(self) -> None:  # noqa: B027 (many have nothing to release)
+        """Release what this object holds (files, connections, temporary folders); never ends the workload.
+
+        Called once, also after a cancelled `watch`, in a scope that is shielded from cancellation.
+        """

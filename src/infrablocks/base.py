@@ -1,0 +1,241 @@
+"""The base of all blocks that run a command: their fields, and the story of a run, told once."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from infrablocks import _environment
+from infrablocks._life_cycle import Run
+from infrablocks._output import Output
+from infrablocks._results import InfrastructureResult, Reason, WorkloadStatus
+from infrablocks._sync_compatible import sync_compatible
+from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks._workload import Workload
+from infrablocks.blocks import Block
+from infrablocks.exceptions import UnsupportedOperation
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
+    from infrablocks._output import OutputSink
+
+__all__ = ["Infrastructure", "InfrastructureResult", "Reason", "Workload", "WorkloadStatus"]
+
+Environment = Annotated[
+    dict[str, str | SecretStr | None],
+    BeforeValidator(_environment.validated_environment),
+]
+
+
+class Infrastructure(Block, ABC):
+    """Runs a command somewhere and tells how it ended.
+
+    A back end supplies four parts: `preview`, `_build`, `_create` and `_find`; the last two give a `Workload`, which
+    can be watched, killed and asked for its status. This class makes `run`, `attach`, `kill` and `status` of them. A
+    class that only has an `async def run` and a `preview` of its own works too; the other calls then raise
+    `UnsupportedOperation`.
+
+    Every call that is a coroutine can also be made from a plain script, where it runs to its end and returns the
+    result; inside an event loop (asyncio or trio) it returns an awaitable; inside an anyio worker thread it runs on
+    that thread's loop.
+
+    Attributes:
+        type: Which kind of block this is; a Literal in each subclass.
+        env: Variables to set; None removes one that would be inherited. A `SecretStr` is masked wherever it is printed.
+        labels: Metadata.
+        name: A name for people.
+        command: What to run, a program and its arguments.
+        timeout_seconds: Limit for the whole run in seconds; at its end the workload is killed, with the reason
+            `DeadlineExceeded`. None: no limit.
+        on_cancel: What a cancelled `run` does with its workload: "kill" or "leave". None: the back end's default.
+        grace_seconds: How long a workload that is killed by a time limit or by cancellation may take to end by itself
+            after SIGTERM, in seconds, before it gets SIGKILL.
+    """
+
+    _block_schema_capabilities: ClassVar[list[str] | None] = ["run-infrastructure"]
+    _default_on_cancel: ClassVar[Literal["kill", "leave"]] = "leave"
+    _creation_threads: ClassVar[ThreadLimit] = ThreadLimit(100)
+
+    type: str
+    env: Environment = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+    name: str | None = None
+    command: list[str] = Field(default_factory=lambda: ["python", "-m", "prefect.engine"])
+    timeout_seconds: float | None = Field(default=None, gt=0, lt=math.inf)
+    on_cancel: Literal["kill", "leave"] | None = None
+    grace_seconds: float = Field(default=30.0, ge=0, lt=math.inf)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a plain `async def run` (or kill, attach, status) of a subclass be called from a script as well."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for name in ("run", "attach", "kill", "status"):
+            function = cls.__dict__.get(name)
+            if inspect.iscoroutinefunction(function):
+                setattr(cls, name, sync_compatible(function))
+
+    @classmethod
+    def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:
+        """Say that the Prefect settings which hold credentials are secret in `env`, also as plain text."""
+        match path:
+            case ("env", str(name), *_):
+                return _environment.is_secret_name(name)
+            case _:
+                return super()._holds_secret(path)
+
+    @property
+    def logger(self) -> logging.Logger:
+        """The logger of this kind of block, `infrablocks.<type>`."""
+        return logging.getLogger(f"infrablocks.{self.type}")
+
+    @classmethod
+    def _base_environment(cls) -> dict[str, str]:
+        """Variables that every workload gets, and `env` overrides: the Prefect settings in force."""
+        return _environment.prefect_settings()
+
+    @abstractmethod
+    def preview(self) -> str:
+        """Show what `run` would send, without sending it; secrets are masked."""
+
+    @sync_compatible
+    async def run(
+        self, task_status: TaskStatus[Any] | None = None, *, output: OutputSink | None = None
+    ) -> InfrastructureResult:
+        """Run the command and watch it to its end.
+
+        Args:
+            task_status: anyio's, from `TaskGroup.start`; `started` is called with the identifier of the workload once
+                it exists (the same value as the result's; for a Process the pid as an int).
+            output: Where the lines go that the workload prints, in place of `sys.stdout` and `sys.stderr`: a callable
+                or an object with a method `write`, called with the stream ("stdout" or "stderr") and one line, its end
+                included, from a thread of the output's own, one call at a time.
+
+        Returns:
+            How it ended, whatever the exit code.
+
+        Raises:
+            ValueError: The command is empty.
+            InfrastructureError: The workload could not be made, or its end could not be found out.
+        """
+        run = self._run(output)
+        return await run.to_the_end(lambda: self._create(self._build()), self._creation_threads, task_status)
+
+    @sync_compatible
+    async def attach(
+        self, identifier: str | int, *, after: str | None = None, output: OutputSink | None = None
+    ) -> InfrastructureResult:
+        """Watch a workload that an earlier `run` made, to the same result as that run would have given.
+
+        Args:
+            identifier: The workload's identifier.
+            after: The cursor of the last line that was delivered; None: the output from the beginning.
+            output: As for `run`.
+
+        Raises:
+            InfrastructureNotFound: There is no such workload.
+            UnsupportedOperation: Workloads of this block cannot be attached to.
+        """
+        run = self._run(output)
+        workload = await run_in_worker_thread(lambda: self._reattach(str(identifier), after))
+        return await run.watch_to_the_end(workload)
+
+    @sync_compatible
+    async def kill(self, identifier: str | int, grace_seconds: float = 30.0) -> None:
+        """End a workload: SIGTERM, then SIGKILL; returns when it is gone. The event loop is not blocked meanwhile.
+
+        Args:
+            identifier: The workload's identifier.
+            grace_seconds: How long it may take to end by itself after SIGTERM, in seconds.
+
+        Raises:
+            InfrastructureNotFound: There is no such workload (any more).
+            InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
+        """
+        workload = await run_in_worker_thread(lambda: self._find(str(identifier)))
+        try:
+            await workload.kill(grace_seconds)
+        finally:
+            await workload.aclose()
+
+    @sync_compatible
+    async def status(self, identifier: str | int) -> WorkloadStatus:
+        """Say where a workload stands, without watching it.
+
+        Args:
+            identifier: The workload's identifier.
+
+        Raises:
+            InfrastructureNotFound: There is no such workload (any more).
+            InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
+        """
+        workload = await run_in_worker_thread(lambda: self._find(str(identifier)))
+        try:
+            return await workload.status()
+        finally:
+            await workload.aclose()
+
+    def _run(self, output: OutputSink | None) -> Run:
+        return Run(
+            Output(output),
+            self.logger,
+            timeout_seconds=self.timeout_seconds,
+            grace_seconds=self.grace_seconds,
+            on_cancel=self.on_cancel or self._default_on_cancel,
+        )
+
+    def _build(self) -> Any:
+        """Build the settings of the workload; part of a back end.
+
+        Pure but for reading files: it talks to no engine. Called in a worker thread before `_create`, and by `preview`.
+        """
+        raise self._does_not_have("run")
+
+    def _create(self, settings: Any) -> Workload:  # noqa: ARG002
+        """Make the workload; part of a back end.
+
+        Called once a run, in a worker thread, where it may block. It either returns a workload or raises and leaves
+        nothing behind. When the run is cancelled meanwhile, `infrablocks._threads.cancellation_requested` says so; what
+        it returns all the same is killed.
+
+        Args:
+            settings: What `_build` returned.
+
+        Raises:
+            InfrastructureError: It could not be made.
+        """
+        raise self._does_not_have("run")
+
+    def _find(self, identifier: str) -> Workload:  # noqa: ARG002
+        """Find a workload that some run has made, for `kill` and `status`; part of a back end.
+
+        Called in a worker thread, where it may block.
+
+        Raises:
+            InfrastructureNotFound: There is no such workload (any more).
+            InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
+        """
+        raise self._does_not_have("kill and status")
+
+    def _reattach(self, identifier: str, after: str | None) -> Workload:  # noqa: ARG002
+        """Find a workload that some run has made, to watch it to its result; part of a back end.
+
+        Called in a worker thread, where it may block.
+
+        Args:
+            identifier: The workload's identifier.
+            after: The cursor of the last line that was delivered.
+
+        Raises:
+            InfrastructureNotFound: There is no such workload (any more).
+            InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
+        """
+        raise self._does_not_have("attach")
+
+    def _does_not_have(self, call: str) -> UnsupportedOperation:
+        return UnsupportedOperation(f"{type(self).__name__} does not have {call}: its class does not supply this part.")

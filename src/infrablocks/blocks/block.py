@@ -1,0 +1,256 @@
+"""`Block`, the base class of everything that is configured, saved and shared."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC
+from inspect import isabstract
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from infrablocks.blocks import docstrings, registry
+from infrablocks.blocks.masking import masked
+from infrablocks.blocks.slugs import slug_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+
+class Block(BaseModel):
+    """A pydantic model that says where or how something runs, and is found by its slug.
+
+    A subclass is registered when it is defined, and `get_block_class` finds it. Abstract classes, and those with `ABC`
+    among their direct bases, are not: nobody can make one.
+
+    A subclass may set these class attributes, with or without an annotation. The name and the slug are not inherited
+    from another block, as two blocks never share them; the rest is.
+
+    Attributes:
+        _block_type_name: Name for people; the class's name when it is None.
+        _block_type_slug: Slug; made of the name when it is None.
+        _logo_url: Address of a picture.
+        _documentation_url: Address of the documentation.
+        _description: What the block is for; the first paragraph of the docstring when it is None.
+        _code_example: How to use it; the docstring's "Example:" when it is None.
+        _block_schema_capabilities: What the block can do, besides what its bases can.
+    """
+
+    # An error must not show its input: it may be a mapping that holds a secret.
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+    _block_type_name: ClassVar[str | None] = None
+    _block_type_slug: ClassVar[str | None] = None
+    _logo_url: ClassVar[Any] = None
+    _documentation_url: ClassVar[Any] = None
+    _description: ClassVar[str | None] = None
+    _code_example: ClassVar[str | None] = None
+    _block_schema_capabilities: ClassVar[list[str] | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the class."""
+        super().__pydantic_init_subclass__(**kwargs)
+        _restore_class_attributes(cls)
+        _call_block_initialization_last(cls)
+        if not is_interface(cls) and cls.__pydantic_generic_metadata__["origin"] is None:
+            registry.register(cls)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Call `block_initialization`, unless a subclass has a `model_post_init` of its own, which then does it."""
+        super().model_post_init(context)
+        if type(self).model_post_init is Block.model_post_init:
+            self.block_initialization()
+
+    def block_initialization(self) -> None:
+        """Prepare a block that was just made; for subclasses.
+
+        Called once for every new block, however it is made, when its fields and private attributes are set. Not called
+        for copies. A ValueError becomes pydantic's ValidationError.
+        """
+
+    @classmethod
+    def get_block_type_name(cls) -> str:
+        """Give the name of the block type, for people."""
+        return _own_attribute(cls, "_block_type_name") or _origin(cls).__name__
+
+    @classmethod
+    def get_block_type_slug(cls) -> str:
+        """Give the slug of the block type: lower case, digits and dashes."""
+        return slug_of(_own_attribute(cls, "_block_type_slug") or cls.get_block_type_name())
+
+    @classmethod
+    def get_block_capabilities(cls) -> frozenset[str]:
+        """Give what the block can do: the capabilities of the class and of all of its bases."""
+        return frozenset(
+            capability for base in cls.__mro__ for capability in vars(base).get("_block_schema_capabilities") or ()
+        )
+
+    @classmethod
+    def get_description(cls) -> str | None:
+        """Say what the block is for: `_description`, else the first paragraph of the docstring."""
+        if cls._description is not None:
+            return cls._description
+        return docstrings.description_in(_origin(cls).__doc__)
+
+    @classmethod
+    def get_code_example(cls) -> str | None:
+        """Show how to use the block: `_code_example`, else the docstring's "Example:" or its first fenced block."""
+        if cls._code_example is not None:
+            return dedent(cls._code_example)
+        return docstrings.code_example_in(_origin(cls).__doc__)
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Give the JSON schema: pydantic's, with `block_type_slug`, `secret_fields` and `block_schema_references`.
+
+        Args:
+            *args: As for pydantic's method.
+            **kwargs: As for pydantic's method.
+
+        Returns:
+            The schema. `secret_fields` are dotted paths, `*` standing for any key of a mapping;
+            `block_schema_references` has slug and checksum of each nested block by the name of its field, a list of
+            them where there may be several.
+        """
+        from infrablocks.blocks.schema import with_root_in_place  # noqa: PLC0415 - hashlib and json cost import time
+
+        return with_root_in_place(super().model_json_schema(*args, **kwargs))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
+        """Add the block's own keys to its part of a JSON schema, also where it is nested."""
+        from infrablocks.blocks.schema import block_schema_extras  # noqa: PLC0415 - hashlib and json cost import time
+
+        schema = handler(core_schema)
+        own = handler.resolve_ref_schema(schema)
+        own.pop("description", None)
+        description = cls.get_description()
+        if description is not None:
+            own["description"] = description
+        own.update(block_schema_extras(cls))
+        return schema
+
+    @classmethod
+    def _calculate_schema_checksum(cls, block_schema_fields: Mapping[str, Any] | None = None) -> str:
+        """Give the checksum of the block's schema, or of another schema.
+
+        Args:
+            block_schema_fields: The other schema; None for this class's.
+
+        Returns:
+            "sha256:" and the digest. Titles, descriptions and examples do not change it.
+        """
+        from infrablocks.blocks.schema import checksum_of  # noqa: PLC0415 - hashlib and json cost import time
+
+        return checksum_of(cls.model_json_schema() if block_schema_fields is None else block_schema_fields)
+
+    @classmethod
+    def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:  # noqa: ARG003 - for subclasses
+        """Say whether a plain value is a secret; for subclasses. Secret types need no mention.
+
+        Such a value is masked in `repr` and in YAML, and a mask is refused in its place when a file is read.
+
+        Args:
+            path: Where the value stands in the block: the field's name, then keys of mappings and numbers of list
+                items, for example `("env", "PREFECT_API_KEY")`. What is inside of a secret value is secret too.
+        """
+        return False
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Give the fields for `repr` and `str`, the secrets masked."""
+        for name, value in super().__repr_args__():
+            yield name, masked(value, (name,), self) if name is not None else value
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a block from a YAML file: a mapping of `type:`, the slug of the block type, and its fields.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The block. Called on `Block` or on an abstract class, `type:` says which class it is; on any other class
+            it may be left out.
+
+        Raises:
+            InvalidBlockFile: The file cannot be read or does not hold such a block. The message has one line per
+                problem, each with file, line and field, and shows no value of a secret field.
+        """
+        from infrablocks.blocks.yaml_files import read_file  # noqa: PLC0415 - PyYAML costs import time
+
+        return read_file(path, cls)
+
+    def to_yaml(self, path: str | os.PathLike[str]) -> None:
+        """Write the block to a YAML file: `type:`, and the fields that differ from their defaults.
+
+        Secrets are masked as `********`, which `from_yaml` refuses. The file is replaced in one step.
+
+        Args:
+            path: The file.
+
+        Raises:
+            InvalidBlockFile: The file cannot be written, or the block has something that a file cannot hold, such as
+                fields that its class does not have.
+        """
+        from infrablocks.blocks.yaml_files import write_file  # noqa: PLC0415 - PyYAML costs import time
+
+        write_file(self, path)
+
+
+_CLASS_ATTRIBUTES = tuple(name for name in Block.__class_vars__ if name.startswith("_"))
+
+
+def is_interface(block_class: type[Block]) -> bool:
+    """Say whether nobody can make a block of just this class: `Block` itself and abstract classes."""
+    return block_class is Block or isabstract(block_class) or ABC in block_class.__bases__
+
+
+def _origin(block_class: type[Block]) -> type[Block]:
+    """Give the class itself, for `Generic[int]` the class `Generic`."""
+    origin: type[Block] | None = block_class.__pydantic_generic_metadata__["origin"]  # type: ignore[assignment]
+    return origin or block_class
+
+
+def _own_attribute(block_class: type[Block], name: str) -> str | None:
+    """Look an attribute up in a class and its mixins, but not in other blocks: two blocks never share a slug."""
+    own = _origin(block_class)
+    for base in own.__mro__:
+        if base is not own and issubclass(base, Block):
+            break
+        if name in vars(base):
+            value: str | None = vars(base)[name]
+            return value
+    return None
+
+
+def _restore_class_attributes(block_class: type[Block]) -> None:
+    """Make class attributes of what pydantic took for private ones: `_block_type_name: str = "…"` in a subclass."""
+    for name in _CLASS_ATTRIBUTES:
+        private = block_class.__private_attributes__.pop(name, None)
+        if private is not None:
+            setattr(block_class, name, private.get_default())
+
+
+def _call_block_initialization_last(block_class: type[Block]) -> None:
+    """Let a `model_post_init` that the class has of its own, or that pydantic made, end in `block_initialization`."""
+    owner = next(base for base in block_class.__mro__ if "model_post_init" in vars(base))
+    if owner is not block_class and issubclass(owner, Block):
+        return
+    original = block_class.model_post_init
+
+    @functools.wraps(original)
+    def model_post_init(self: Block, context: Any, /) -> None:
+        original(self, context)
+        # Reached through `super()` from a subclass's method, it leaves the call to that one.
+        if type(self).model_post_init is model_post_init:
+            self.block_initialization()
+
+    block_class.model_post_init = model_post_init  # type: ignore[method-assign]

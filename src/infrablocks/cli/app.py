@@ -1,0 +1,80 @@
+"""The commands and their order; what `infrablocks --help` shows."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Annotated
+
+import typer
+
+from infrablocks.cli.command import Invocation
+from infrablocks.cli.doctor import doctor
+from infrablocks.cli.run import preview, run
+from infrablocks.cli.schema import schema
+from infrablocks.cli.workloads import kill, status
+
+PROGRAM = "infrablocks"
+
+
+def run_app(arguments: list[str]) -> int:
+    """Parse the arguments and run the command they name.
+
+    Args:
+        arguments: What stands behind the program's name.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(args=arguments, prog_name=PROGRAM, obj=Invocation(arguments))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        version = importlib.metadata.version("infrablocks")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        version = "(not installed)"
+    typer.echo(f"infrablocks {version}")
+    raise typer.Exit
+
+
+def _main(
+    version: Annotated[  # noqa: ARG001 (the parser deals with it)
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Run a command somewhere, watch it to the end and say how it went."""
+
+
+def _examples(*lines: str) -> str:
+    # The first character keeps the lines as they are.
+    return "\n".join(["\b", "Examples:", *(f"  {PROGRAM} {line}" for line in lines)])
+
+
+app = typer.Typer(
+    callback=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.callback(
+    epilog=_examples("run -- echo hello", "run job.yaml --env STAGE=test", "doctor", "run --help"),
+)(_main)
+app.command("run", epilog=_examples(
+    "run -- echo hello",
+    "run --env STAGE=test --timeout-seconds 60 -- make all",
+    "run --set working_dir=. --set stream_output=false -- ./build",
+    "run job.yaml",
+    "run job.yaml --env STAGE=test -- python other.py",
+))(run)
+app.command("preview", epilog=_examples("preview --env A=1 -- echo hello", "preview job.yaml --show-secrets"))(preview)
+app.command("status", epilog=_examples("status 4711", "status worker-3:4711"))(status)
+app.command("kill", epilog=_examples("kill 4711", "kill 4711 --grace-seconds 5"))(kill)
+app.command("schema", epilog=_examples("schema", "schema process"))(schema)
+app.command("doctor", epilog=_examples("doctor"))(doctor)

@@ -1,0 +1,124 @@
+"""The arguments that say what to run, and the block that is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infrablocks import Infrastructure, Process
+from infrablocks.cli.overrides import environment_of, given_fields, set_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="A YAML file that holds a block.", show_default=False)]
+Command = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="COMMAND", help="After `--`: the command to run, in place of the file's own.", show_default=False
+    ),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        "-e",
+        metavar="NAME[=VALUE]",
+        help="Set a variable of the command; without a value, pass this shell's on.",
+        show_default=False,
+    ),
+]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="A name for people.", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="FIELD=VALUE",
+        help="Set any field of the block; the value is YAML. `infrablocks schema process` lists the fields.",
+        show_default=False,
+    ),
+]
+GraceSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--grace-seconds",
+        metavar="SECONDS",
+        help="How long a command that is stopped may take to end by itself (30).",
+        show_default=False,
+    ),
+]
+TimeoutSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout-seconds", metavar="SECONDS", help="Stop the command after this time (never).", show_default=False
+    ),
+]
+
+
+@dataclass(frozen=True)
+class BlockArguments:
+    """What was said about the block to run.
+
+    Attributes:
+        file: A YAML file, or None for a process.
+        command: What to run; empty for the file's own.
+        env: `--env` as given.
+        assignments: `--set` as given; the other options win over it.
+        fields: What the other options set; None where they were not given.
+    """
+
+    file: str | None
+    command: Sequence[str]
+    env: Sequence[str] = ()
+    assignments: Sequence[str] = ()
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def block(self) -> Infrastructure:
+        """Make the block.
+
+        Raises:
+            InvalidBlockFile: The file does not hold a block that can be run.
+            WrongArguments: `--set` names a field that does not exist.
+            ValidationError: A value does not fit its field.
+        """
+        original = None if self.file is None else Infrastructure.from_yaml(self.file)
+        block_class = Process if original is None else type(original)
+        values = {} if original is None else given_fields(original)
+        set_fields(values, block_class, self.assignments)
+        if self.env:
+            values["env"] = {**(values.get("env") or {}), **environment_of(self.env)}
+        if self.command:
+            values["command"] = list(self.command)
+        values.update({name: value for name, value in self.fields.items() if value is not None})
+        return block_class.model_validate(values)
+
+
+def file_and_command(first: str | None, others: Sequence[str] | None, after_dashes: int) -> tuple[str | None, list[str]]:
+    """Tell the file from the command.
+
+    The parser drops the `--` between them and hands out all that is left in one row.
+
+    Args:
+        first: The first argument that is no option.
+        others: Those behind it.
+        after_dashes: How many of all these stood behind `--`.
+
+    Raises:
+        BadParameter: There is neither, or more than a file before `--`.
+    """
+    words = ([] if first is None else [first]) + list(others or ())
+    before = len(words) - after_dashes
+    files, command = words[:before], words[before:]
+    if len(files) > 1 or (files and not _looks_like_file(files[0])):
+        raise typer.BadParameter(f"write `--` before the command: -- {' '.join(words)}", param_hint="COMMAND")
+    if not words:
+        raise typer.BadParameter("give a YAML file, or `--` and a command", param_hint="COMMAND")
+    return (files[0] if files else None), command
+
+
+def _looks_like_file(word: str) -> bool:
+    return Path(word).exists() or Path(word).suffix in {".yaml", ".yml"} or "/" in word

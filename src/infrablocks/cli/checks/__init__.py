@@ -1,0 +1,19 @@
+"""What `infrablocks doctor` looks at: for every back end a list of checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infrablocks.cli.checks import general, process
+from infrablocks.cli.checks.finding import Finding, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+CHECKS: Mapping[str, Sequence[Callable[[], Finding]]] = {
+    "general": general.CHECKS,
+    "process": process.CHECKS,
+}
+"""The checks of each back end, in the order in which they are shown. A back end adds its list here."""
+
+__all__ = ["CHECKS", "Finding", "State"]

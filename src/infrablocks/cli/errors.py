@@ -1,0 +1,82 @@
+"""Errors as a person at a terminal wants them: one line on stderr, no traceback unless asked for, no secrets."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import ValidationError
+
+from infrablocks import InfrastructureError, InvalidBlockFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class CommandFailed(Exception):  # noqa: N818
+    """Ends a command with a certain exit code; the error that is reported is its cause.
+
+    Attributes:
+        exit_code: The exit code.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class WrongArguments(InfrastructureError):
+    """Arguments that the parser accepts but that do not make sense together."""
+
+
+def report(error: BaseException, *, debug: bool) -> None:
+    """Say on stderr what went wrong. Where that cannot be written to, nothing more can be done.
+
+    Args:
+        error: What went wrong.
+        debug: Show the traceback too.
+    """
+    with suppress(OSError):
+        if debug:
+            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        for line in message_lines(error):
+            typer.echo(f"Error: {line}", err=True)
+
+
+def message_lines(error: BaseException) -> Sequence[str]:
+    """Give the message of an error: one line, but for a file, where each problem has its own."""
+    match error:
+        case InvalidBlockFile():
+            return str(error).splitlines()
+        case ValidationError():
+            return [_validation_message(error)]
+        case InfrastructureError():
+            return [_one_line(str(error))]
+        case UnicodeEncodeError():
+            return [f"stdout has the encoding {error.encoding}, which cannot show this; set PYTHONUTF8=1"]
+        case OSError():
+            return [_one_line(str(error))]
+        case _:
+            text = _one_line(f"{type(error).__name__}: {error}")
+            return [f"{text} (this is a bug of infrablocks; --debug shows where it happened)"]
+
+
+def _validation_message(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(_one_line(f"{_field(problem['loc'])}{_text(problem['msg'])}") for problem in problems)
+
+
+def _field(location: Sequence[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".") + (
+        ": " if location else ""
+    )
+
+
+def _text(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))

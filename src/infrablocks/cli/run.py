@@ -1,0 +1,97 @@
+"""`infrablocks run` and `infrablocks preview`."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Annotated
+
+import anyio
+import typer
+
+from infrablocks import Infrastructure, InfrastructureResult, Reason, UnsupportedOperation, WorkloadCreationError
+from infrablocks.cli import exit_codes
+from infrablocks.cli.block_arguments import (
+    BlockArguments,
+    Command,
+    Env,
+    File,
+    GraceSeconds,
+    Name,
+    Set,
+    TimeoutSeconds,
+    file_and_command,
+)
+from infrablocks.cli.command import command
+from infrablocks.cli.errors import CommandFailed
+from infrablocks.cli.stopping import run_until_stopped
+
+logger = logging.getLogger("infrablocks.cli")
+
+# These speak for themselves: the command has said what it had to say, or somebody has ended it.
+_PLAIN_REASONS = {Reason.COMPLETED, Reason.ERROR, Reason.KILLED}
+
+
+@command(failure=exit_codes.NOT_RUN)
+def run(
+    ctx: typer.Context,
+    file: File = None,
+    command: Command = None,
+    env: Env = None,
+    name: Name = None,
+    assignments: Set = None,
+    grace_seconds: GraceSeconds = None,
+    timeout_seconds: TimeoutSeconds = None,
+) -> None:
+    """Run a command, or the block in a YAML file.
+
+    Without a file the command runs as a process of this machine, in a temporary folder (--set working_dir=. for this
+    one). Its output goes to stdout and stderr unchanged, and its exit code is the one of infrablocks. Ctrl-C stops it
+    and all that it has started; pressed again, it does so at once.
+    """
+    path, words = file_and_command(file, command, ctx.obj.after_dashes)
+    fields = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
+    block = BlockArguments(path, words, env or (), assignments or (), fields).block()
+    if block.on_cancel is None:
+        block = block.model_copy(update={"on_cancel": "kill"})
+    raise typer.Exit(_run(block))
+
+
+def _run(block: Infrastructure) -> int:
+    try:
+        outcome = anyio.run(run_until_stopped, block)
+    except WorkloadCreationError as error:
+        raise CommandFailed(exit_codes.of_failed_creation(error, block.command[0])) from error
+    if not isinstance(outcome, InfrastructureResult):
+        return outcome
+    if outcome.reason not in _PLAIN_REASONS:
+        logger.error("%s: %s", outcome.reason.value, outcome.message)
+    return exit_codes.of_result(outcome)
+
+
+@command(failure=exit_codes.NOT_RUN)
+def preview(
+    ctx: typer.Context,
+    file: File = None,
+    command: Command = None,
+    env: Env = None,
+    name: Name = None,
+    assignments: Set = None,
+    grace_seconds: GraceSeconds = None,
+    timeout_seconds: TimeoutSeconds = None,
+    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Show secrets in place of ********.")] = False,
+) -> None:
+    """Show what `run` would run, without running it."""
+    path, words = file_and_command(file, command, ctx.obj.after_dashes)
+    fields = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
+    block = BlockArguments(path, words, env or (), assignments or (), fields).block()
+    typer.echo(_preview(block, show_secrets=show_secrets))
+
+
+def _preview(block: Infrastructure, *, show_secrets: bool) -> str:
+    if not show_secrets:
+        return block.preview()
+    if "show_secrets" not in inspect.signature(block.preview).parameters:
+        raise UnsupportedOperation(f"A preview of {block.get_block_type_slug()} cannot show secrets.")
+    shown: str = block.preview(show_secrets=True)  # type: ignore[call-arg]
+    return shown

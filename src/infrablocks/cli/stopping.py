@@ -1,0 +1,123 @@
+"""A run that ends when somebody wants it to: on a signal, or when nobody reads its output any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, create_task_group, open_signal_receiver
+
+from infrablocks._threads import ThreadsafeEvent
+from infrablocks.cli import exit_codes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from infrablocks import Infrastructure, InfrastructureResult
+
+logger = logging.getLogger("infrablocks.cli")
+
+
+async def run_until_stopped(block: Infrastructure) -> InfrastructureResult | int:
+    """Run a block to its end, or until it is stopped. Only for asyncio, because of the second signal.
+
+    Returns:
+        The result; or the exit code, where the run was stopped.
+
+    Raises:
+        Exception: What the run raised.
+    """
+    return await _StoppableRun(block).outcome()
+
+
+class _StoppableRun:
+    """One run of a block, made inside the event loop."""
+
+    def __init__(self, block: Infrastructure) -> None:
+        self._block = block
+        self._scope = CancelScope()
+        self._task: asyncio.Task[None] | None = None
+        self._result: InfrastructureResult | None = None
+        self._error: Exception | None = None
+        self._exit_code = exit_codes.NOT_RUN
+
+    async def outcome(self) -> InfrastructureResult | int:
+        closed_output = _ClosedOutput()
+        with open_signal_receiver(*_signals()) as signals, closed_output.watched():
+            async with create_task_group() as tasks:
+                tasks.start_soon(self._stop_on_signals, signals)
+                tasks.start_soon(self._stop_on, closed_output)
+                tasks.start_soon(self._run, tasks.cancel_scope)
+        if self._error is not None:
+            raise self._error
+        return self._exit_code if self._result is None else self._result
+
+    async def _run(self, helpers: CancelScope) -> None:
+        self._task = asyncio.current_task()
+        try:
+            with self._scope:
+                self._result = await self._block.run()
+        except Exception as error:  # noqa: BLE001 (raised by `outcome`, outside of the group that would wrap it)
+            self._error = error
+        finally:
+            helpers.cancel()
+
+    async def _stop_on_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for received in signals:
+            if not self._scope.cancel_called:
+                self._exit_code = exit_codes.of_signal(received)
+                self._say_what_happens(received)
+                self._scope.cancel()
+            elif self._task is not None:
+                # While the library ends the workload it lets no scope of anyio disturb it. It does listen to this one:
+                # the grace period is over.
+                self._task.cancel()
+
+    async def _stop_on(self, closed_output: _ClosedOutput) -> None:
+        await closed_output.seen.wait()
+        self._exit_code = exit_codes.BROKEN_PIPE
+        self._scope.cancel()
+
+    def _say_what_happens(self, received: signal.Signals) -> None:
+        if self._block.on_cancel == "kill":
+            logger.warning(
+                "%s: stopping the command, which may take %g s to end; a second signal ends it at once",
+                received.name, self._block.grace_seconds,
+            )  # fmt: skip
+
+
+class _ClosedOutput(logging.Filter):
+    """Learns from the library's own warning that what the workload prints is not read any more.
+
+    The library then goes on with the run. At a command line that would be wrong: in `infrablocks run -- yes | head -1` nobody
+    ever sees the end of it. The warning is not shown, as other programs end without a word, too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = ThreadsafeEvent()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Listen while the context lasts."""
+        output = logging.getLogger("infrablocks.output")
+        output.addFilter(self)
+        try:
+            yield
+        finally:
+            output.removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not isinstance(record.args, tuple) or not any(isinstance(part, BrokenPipeError) for part in record.args):
+            return True
+        self.seen.set()
+        return False
+
+
+def _signals() -> list[signal.Signals]:
+    """Give the signals that end a program, without those that whoever started it wants to be ignored (`nohup`)."""
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    return [number for number in ends if signal.getsignal(number) is not signal.SIG_IGN]

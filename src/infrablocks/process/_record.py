@@ -1,0 +1,131 @@
+"""Run records: files that say which processes are ours, so that a bare pid can be killed safely.
+
+`$INFRABLOCKS_HOME/runs/` (default `~/.infrablocks/runs/`) holds one file for each process that runs. It is written
+before the run is reported and removed at its end; when the agent crashes it stays, and so does the process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
+from infrablocks.process._process_table import boot_id, pid_namespace, process_entry
+
+logger = logging.getLogger("infrablocks.process")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One process that a run started.
+
+    Attributes:
+        host: The machine it runs on.
+        boot_id: Which start of the machine its pid belongs to.
+        pid_namespace: Which numbering its pid belongs to.
+        pid: Its number, also that of its process group.
+        start_time: When it started, in clock ticks since the boot.
+    """
+
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    start_time: int
+
+    @property
+    def path(self) -> Path:
+        """The record's file."""
+        return _runs_directory() / f"{self.host}-{self.pid}.json"
+
+    def write(self) -> None:
+        """Write the record. Where that cannot be done the run goes on; its process is then not found by `kill`."""
+        try:
+            _write_private(self.path, json.dumps(asdict(self)).encode())
+        except OSError as error:
+            logger.warning("No run record for process %d: `kill` and `status` will not find it (%s)", self.pid, error)
+
+    def remove(self) -> None:
+        """Remove the record; it may be gone already."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("The run record %s could not be removed: %s", self.path, error)
+
+    def is_running(self) -> bool:
+        """Say whether the process that was started runs, and not another one that has got its pid."""
+        entry = process_entry(self.pid)
+        return entry is not None and entry.is_alive and entry.start_time == self.start_time
+
+
+def record_of(pid: int) -> RunRecord:
+    """Make the record of a process that has just been started, and has not been waited for."""
+    entry = process_entry(pid)
+    start_time = -1 if entry is None else entry.start_time
+    return RunRecord(socket.gethostname(), *_this_machine(), pid, start_time)
+
+
+def find_record(identifier: str) -> RunRecord:
+    """Find the record of a process of this machine.
+
+    Args:
+        identifier: `pid` or `host:pid`.
+
+    Raises:
+        InfrastructureNotFound: No run of ours has this pid, or the process has ended.
+        InfrastructureNotAvailable: It runs on another machine or in another container.
+    """
+    host, _, pid = identifier.rpartition(":")
+    here = socket.gethostname()
+    if not pid.isdecimal():
+        raise InfrastructureNotFound(f"{identifier!r} is not the identifier of a process: `pid` or `host:pid`.")
+    if host and host != here:
+        raise InfrastructureNotAvailable(f"Process {pid} runs on {host}, this is {here}: make this call there.")
+    record = _read(_runs_directory() / f"{here}-{int(pid)}.json")
+    if record is not None and record.boot_id == boot_id() and record.pid_namespace != pid_namespace():
+        raise InfrastructureNotAvailable(f"Process {pid} runs in another container of {here}: make this call there.")
+    if record is None or record.boot_id != boot_id() or not record.is_running():
+        if record is not None:
+            record.remove()
+        raise InfrastructureNotFound(f"No run of this library on {here} has the process {pid} (any more).")
+    return record
+
+
+def _read(path: Path) -> RunRecord | None:
+    try:
+        return RunRecord(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise InfrastructureNotAvailable(f"The run record {path} cannot be read: {error}") from error
+
+
+def _runs_directory() -> Path:
+    return Path(os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks").expanduser() / "runs"
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, at once or not at all."""
+    unfinished = path.with_suffix(".new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        descriptor = os.open(unfinished, flags, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(0o700)
+        descriptor = os.open(unfinished, flags, 0o600)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+    unfinished.replace(path)
+
+
+@cache
+def _this_machine() -> tuple[str, str]:
+    return boot_id(), pid_namespace()

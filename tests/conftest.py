@@ -1,0 +1,34 @@
+"""What all tests share: both event loops, folders of their own, and a guard against blocking calls in the loop."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every asynchronous test on both backends of anyio."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _blocking_calls_fail() -> Iterator[None]:
+    with blockbuster_ctx("infrablocks"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("PREFECT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("INFRABLOCKS_HOME", str(tmp_path / "infrablocks-home"))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect-home"))

@@ -1,0 +1,298 @@
+"""Cancelling, killing and time limits: the whole group ends, in time, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from infrablocks import (
+    InfrastructureNotAvailable,
+    InfrastructureNotFound,
+    Process,
+    Reason,
+    UnsupportedOperation,
+    WorkloadStatus,
+)
+from tests.processes import children, is_alive, open_files, read_numbers, wait_until
+
+pytestmark = pytest.mark.anyio
+
+# A shell, a child and a grandchild in the background: three processes of one group, whose pids are told in a file.
+FAMILY = "echo $$ > pids; sh -c 'echo $$ >> pids; sleep 300 & echo $! >> pids; wait' & wait"
+STUBBORN = "trap '' TERM; " + FAMILY
+
+
+class Ticker:
+    """Measures how long the event loop does not come to a task that wants to run every 10 ms."""
+
+    worst = 0.0
+
+    async def run(self) -> None:
+        while True:
+            before = time.monotonic()
+            await anyio.sleep(0.01)
+            self.worst = max(self.worst, time.monotonic() - before - 0.01)
+
+
+async def pids_of(folder: Path) -> list[int]:
+    """Wait until a family has told its pids."""
+    return await anyio.to_thread.run_sync(read_numbers, folder / "pids", 3)
+
+
+def records() -> list[str]:
+    """Give the names of the run records."""
+    folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+async def gone(pids: list[int]) -> None:
+    """Wait until processes have ended."""
+    await anyio.to_thread.run_sync(wait_until, lambda: not any(map(is_alive, pids)))
+
+
+async def test_cancelled_run_ends_the_whole_group(tmp_path: Path) -> None:
+    """After a cancelled run has returned no process of its group is alive; it ends at SIGTERM, long before the grace."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Process(command=["sh", "-c", FAMILY], working_dir=tmp_path).run)
+        pids = await pids_of(tmp_path)
+        before = time.monotonic()
+        tasks.cancel_scope.cancel()
+    assert time.monotonic() - before < 5
+    assert [pid for pid in pids if is_alive(pid)] == []
+    assert (children(), records()) == (set(), [])
+
+
+async def test_who_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Path) -> None:
+    """Processes that ignore SIGTERM get SIGKILL when the grace period is over, neither before nor much later."""
+    ticker = Ticker()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ticker.run)
+        async with anyio.create_task_group() as runs:
+            runs.start_soon(Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path, grace_seconds=0.5).run)
+            pids = await pids_of(tmp_path)
+            before = time.monotonic()
+            runs.cancel_scope.cancel()
+        took = time.monotonic() - before
+        tasks.cancel_scope.cancel()
+    assert 0.5 <= took < 1.5
+    assert [pid for pid in pids if is_alive(pid)] == []
+    assert ticker.worst < 0.1
+
+
+async def test_a_command_that_ends_at_sigterm_but_leaves_a_stubborn_child(tmp_path: Path) -> None:
+    """The grace period holds for the whole group: a child that ignores SIGTERM is killed although the command has ended."""
+    script = "echo $$ > pids; sh -c 'trap \"\" TERM; echo $$ >> pids; echo 0 >> pids; sleep 300; sleep 300' & wait"
+    for setting in ({}, {"timeout_seconds": 1}):
+        tmp_path.joinpath("pids").unlink(missing_ok=True)
+        block = Process(command=["sh", "-c", script], working_dir=tmp_path, grace_seconds=0.3, **setting)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(block.run)
+            pids = await pids_of(tmp_path)
+            if not setting:
+                tasks.cancel_scope.cancel()
+        assert [pid for pid in pids[:2] if is_alive(pid)] == []
+
+
+async def test_cancelled_before_and_while_it_is_created(tmp_path: Path) -> None:
+    """Wherever a run is cancelled in its first moments, nothing appears after it has returned."""
+    block = Process(command=["sh", "-c", "touch $$; exec sleep 300"], working_dir=tmp_path)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await block.run()
+    assert list(tmp_path.iterdir()) == []
+    before = open_files()
+    for step in range(40):
+        with anyio.move_on_after(step * 0.0002):
+            await block.run()
+        assert (children(), records(), open_files()) == (set(), [], before)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncio_cancels_at_every_step() -> None:
+    """`Task.cancel` at every step of the loop in turn leaves neither process nor record nor file."""
+    block = Process(command=["sleep", "300"])
+    before = open_files()
+    for steps in range(60):
+        task = asyncio.ensure_future(block.run())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if steps % 2:
+            await asyncio.sleep(0.001)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (children(), records()) == (set(), [])
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_second_cancellation_ends_the_grace_period(tmp_path: Path) -> None:
+    """Who cancels twice (Ctrl-C twice) does not wait for the grace period."""
+    block = Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path)
+    task = asyncio.ensure_future(block.run())
+    pids = await pids_of(tmp_path)
+    task.cancel()
+    await asyncio.sleep(0.2)
+    assert all(map(is_alive, pids))
+    task.cancel()
+    before = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - before < 2
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+async def test_left_running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With `on_cancel="leave"` the process goes on, a log line says how to end it, and it can be killed by its pid."""
+    block = Process(command=["sh", "-c", FAMILY], working_dir=tmp_path, on_cancel="leave")
+    async with anyio.create_task_group() as tasks:
+        pid = await tasks.start(block.run)
+        pids = await pids_of(tmp_path)
+        tasks.cancel_scope.cancel()
+    assert all(map(is_alive, pids))
+    assert f"workload {pid} goes on. Watch it with attach('{pid}'), end it with kill('{pid}')." in caplog.text
+    assert await block.status(pid) is WorkloadStatus.RUNNING
+    await block.kill(pid)
+    assert not any(map(is_alive, pids))
+    # Its entry in the process table goes with the next process that is started.
+    await Process(command=["true"]).run()
+    assert pid not in children()
+
+
+async def test_time_limit_of_a_silent_command(tmp_path: Path) -> None:
+    """A command that prints nothing is killed on time, with its group and the reason DeadlineExceeded."""
+    before = time.monotonic()
+    result = await Process(command=["sh", "-c", FAMILY], working_dir=tmp_path, timeout_seconds=1).run()
+    assert 1 <= time.monotonic() - before < 2
+    assert (result.status_code, result.reason) == (-15, Reason.DEADLINE_EXCEEDED)
+    assert result.message == "The run took longer than 1 seconds (timeout_seconds) and was killed."
+    assert [pid for pid in read_numbers(tmp_path / "pids", 3) if is_alive(pid)] == []
+
+
+async def test_a_time_limit_is_no_success() -> None:
+    """A command that ends well when it is told to end at its time limit has not succeeded."""
+    result = await Process(command=["sh", "-c", "trap 'exit 0' TERM; sleep 300 & wait"], timeout_seconds=0.3).run()
+    assert (result.status_code, result.reason, bool(result)) == (-1, Reason.DEADLINE_EXCEEDED, False)
+
+
+async def test_within_the_time_limit() -> None:
+    """A command that ends in time is not touched by the limit."""
+    result = await Process(command=["sh", "-c", "exit 3"], timeout_seconds=60).run()
+    assert (result.status_code, result.reason) == (3, Reason.ERROR)
+
+
+async def test_kill_a_run(tmp_path: Path) -> None:
+    """`kill` by pid, int or text, alone or with the host, ends the group and returns when it is gone; twice is an error."""
+    for form in (int, str, lambda pid: f"{socket.gethostname()}:{pid}"):
+        tmp_path.joinpath("pids").unlink(missing_ok=True)
+        results = []
+        ticker = Ticker()
+
+        async def run(*, task_status: anyio.abc.TaskStatus[int], results: list[object] = results) -> None:
+            block = Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path)
+            result = await block.run(task_status)
+            results.append((result.status_code, result.reason))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ticker.run)
+            pid = await tasks.start(run)
+            pids = await pids_of(tmp_path)
+            assert await Process().status(form(pid)) is WorkloadStatus.RUNNING
+            await Process().kill(form(pid), grace_seconds=0.2)
+            assert not any(map(is_alive, pids))
+            tasks.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(wait_until, lambda results=results: results)
+        assert results == [(-9, Reason.KILLED)]
+        assert ticker.worst < 0.1
+        with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):
+            await Process().kill(form(pid))
+        with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):
+            await Process().status(form(pid))
+
+
+async def test_kill_from_another_process(tmp_path: Path) -> None:
+    """A process whose agent was killed goes on; another process ends it by its pid, and the record goes with it."""
+    code = f"from infrablocks import Process; Process(command=['sh', '-c', {FAMILY!r}], working_dir={str(tmp_path)!r}).run()"
+    with subprocess.Popen([sys.executable, "-c", code]) as agent:
+        pids = await pids_of(tmp_path)
+        agent.kill()
+    assert all(map(is_alive, pids))
+    assert await Process().status(pids[0]) is WorkloadStatus.RUNNING
+    await Process().kill(pids[0])
+    assert not any(map(is_alive, pids))
+    with pytest.raises(InfrastructureNotFound):
+        await Process().status(pids[0])
+    assert records() == []
+
+
+async def test_a_reused_pid_is_not_killed(tmp_path: Path) -> None:
+    """A record whose process has ended does not name another process that has got its pid; nor does one of an older boot."""
+    async with anyio.create_task_group() as tasks:
+        pid = await tasks.start(Process(command=["sleep", "300"]).run)
+        folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
+        (record,) = folder.iterdir()
+        text = await anyio.Path(record).read_text()
+        await anyio.to_thread.run_sync(wait_until, lambda: is_alive(pid))
+        for field, wrong in (("start_time", 1), ("boot_id", "another")):
+            fields = {**__import__("json").loads(text), field: wrong}
+            await anyio.Path(record).write_text(__import__("json").dumps(fields))
+            with pytest.raises(InfrastructureNotFound):
+                await Process().kill(pid)
+            assert is_alive(pid)
+            assert records() == []
+        await anyio.Path(record).write_text(text)
+        await Process().kill(pid)
+        assert not is_alive(pid)
+        tasks.cancel_scope.cancel()
+
+
+async def test_unknown_identifiers() -> None:
+    """Processes that are not ours are not found, those of another host are out of reach, nonsense says what is expected."""
+    for identifier in (os.getpid(), 1, "2147483647"):
+        with pytest.raises(InfrastructureNotFound, match=f"has the process {identifier}"):
+            await Process().kill(identifier)
+    with pytest.raises(InfrastructureNotAvailable, match="Process 5 runs on another-host, this is"):
+        await Process().kill("another-host:5")
+    for nonsense in ("", "x", "-5", "5 ", "a:b"):
+        with pytest.raises(InfrastructureNotFound, match="is not the identifier of a process: `pid` or `host:pid`"):
+            await Process().status(nonsense)
+
+
+async def test_attach_says_what_it_needs() -> None:
+    """Attaching to a process that was not detached is refused with a reason."""
+    with pytest.raises(UnsupportedOperation, match="needs detached=True"):
+        await Process().attach(1)
+
+
+def test_records_are_private() -> None:
+    """The folder of the run records is its owner's alone, and the record is there before the run is reported."""
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            pid = await tasks.start(Process(command=["sleep", "300"]).run)
+            assert records() == [f"{socket.gethostname()}-{pid}.json"]
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert Path(os.environ["INFRABLOCKS_HOME"], "runs").stat().st_mode & 0o777 == 0o700
+
+
+def test_ctrl_c_in_a_script(tmp_path: Path) -> None:
+    """Ctrl-C in a plain script ends the group and raises KeyboardInterrupt."""
+    code = f"from infrablocks import Process; Process(command=['sh', '-c', {FAMILY!r}], working_dir={str(tmp_path)!r}).run()"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as agent:
+        pids = read_numbers(tmp_path / "pids", 3)
+        agent.send_signal(signal.SIGINT)
+        errors = agent.communicate(timeout=20)[1]
+    assert agent.returncode == -signal.SIGINT
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert not any(map(is_alive, pids))

@@ -1,0 +1,205 @@
+"""What a process prints arrives whole, whatever it is, and never holds a run up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from infrablocks import Process
+from tests.processes import Lines, is_alive, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+def program(code: str) -> list[str]:
+    """Give the command that runs a piece of Python."""
+    return [sys.executable, "-c", code]
+
+
+async def test_streams_are_kept_apart(capfd: pytest.CaptureFixture[str]) -> None:
+    """Stdout goes to `sys.stdout`, stderr to `sys.stderr`, each in order, to the last byte."""
+    command = program("import sys\nfor i in range(2000): print('out', i); print('err', i, file=sys.stderr)\nprint('end', end='')")
+    assert await Process(command=command).run()
+    captured = capfd.readouterr()
+    assert captured.out == "".join(f"out {i}\n" for i in range(2000)) + "end"
+    assert captured.err == "".join(f"err {i}\n" for i in range(2000))
+
+
+async def test_any_bytes_arrive() -> None:
+    """Blanks, empty lines, carriage returns and NUL arrive as they are; what is not UTF-8 becomes U+FFFD."""
+    lines = Lines()
+    code = r"import sys; sys.stdout.buffer.write(b'  a  \n\n\r\n\x00\xc3\xa9 \xff\xc3\n\xe2\x82')"
+    assert await Process(command=program(code)).run(output=lines)
+    assert [line for _, line in lines] == ["  a  \n", "\n", "\r\n", "\x00é \ufffd\ufffd\n", "\ufffd"]
+
+
+async def test_one_byte_at_a_time() -> None:
+    """Characters that come in pieces are put together."""
+    lines = Lines()
+    code = "import os\nfor byte in 'grün € 𝄞\\nzwei\\n'.encode(): os.write(1, bytes([byte]))"
+    assert await Process(command=program(code)).run(output=lines)
+    assert lines == [("stdout", "grün € 𝄞\n"), ("stdout", "zwei\n")]
+
+
+async def test_a_hundred_megabytes_without_newline() -> None:
+    """A line that never ends is passed on in pieces and does not fill the memory."""
+    pieces: list[int] = []
+    code = "import os\nfor _ in range(1600): os.write(1, b'x' * 65536)"
+    assert await Process(command=program(code)).run(output=lambda _, line: pieces.append(len(line)))
+    assert (sum(pieces), max(pieces)) == (1600 * 65536, 65536)
+
+
+async def test_not_streamed() -> None:
+    """Without `stream_output` nothing is read: the command prints into the null device."""
+    lines = Lines()
+    block = Process(command=["sh", "-c", "readlink /proc/$$/fd/1 /proc/$$/fd/2 > seen; cat seen"], stream_output=False)
+    assert await block.run(output=lines)
+    assert lines == []
+
+
+async def test_a_daemon_does_not_hold_the_run_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A process that the command leaves behind and that holds its output open keeps the run for less than 2 seconds."""
+    lines = Lines()
+    started = time.monotonic()
+    result = await Process(
+        command=["sh", "-c", "sleep 300 & echo $! > pid; echo out; echo err >&2; exit 5"], working_dir=tmp_path
+    ).run(output=lines)
+    assert time.monotonic() - started < 2
+    assert (result.status_code, sorted(lines)) == (5, [("stderr", "err\n"), ("stdout", "out\n")])
+    assert caplog.text.count("has left a process behind that holds its output open") == 1
+    daemon = int(tmp_path.joinpath("pid").read_text())
+    assert is_alive(daemon)
+    os.kill(daemon, 9)
+
+
+async def test_all_output_arrives_although_the_reader_is_slow() -> None:
+    """What was printed by the end of the command arrives in full, also through a sink slower than the drain's limit."""
+    release = anyio.Event()
+    token = anyio.lowlevel.current_token()
+    lines = Lines()
+
+    def slow(stream: str, line: str) -> None:
+        if not lines:
+            anyio.from_thread.run(release.wait, token=token)
+        lines(stream, line)
+
+    async with anyio.create_task_group() as tasks:
+
+        async def run() -> None:
+            assert await Process(command=program("for i in range(20000): print(i)")).run(output=slow)
+
+        tasks.start_soon(run)
+        await anyio.sleep(1)
+        assert lines == []
+        release.set()
+    assert lines.text() == "".join(f"{i}\n" for i in range(20000))
+
+
+async def test_a_sink_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """A sink that fails ends the copying with one warning; the command is not held up and the result is its own."""
+
+    def sink(_stream: str, _line: str) -> None:
+        raise RuntimeError("sink is full")
+
+    code = "for i in range(100000): print('x' * 100)\nraise SystemExit(7)"
+    result = await Process(command=program(code)).run(output=sink)
+    assert result.status_code == 7
+    assert caplog.text.count("cannot be written to") == 1
+    assert "sink is full" in caplog.text
+
+
+AGENT = """
+import sys
+from infrablocks import Process
+result = Process(command={command!r}).run()
+print("code", result.status_code, file=sys.stderr)
+"""
+
+
+def agent(command: list[str], **environ: str) -> subprocess.Popen[str]:
+    """Start an interpreter that runs a command and prints into a pipe of ours."""
+    return subprocess.Popen(
+        program(AGENT.format(command=command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environ},
+    )
+
+
+def test_closed_stdout() -> None:
+    """When nobody reads our stdout any more (`| head`), one warning is given and the run goes on to its end."""
+    with agent(program("for i in range(100000): print(i)\nraise SystemExit(3)")) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 0
+    assert "code 3" in errors
+    assert errors.count("cannot be written to") == 1
+
+
+def test_ascii_stdout() -> None:
+    """On a stdout that knows only ASCII other characters are written as escapes, with one warning."""
+    process = agent(["printf", r"\303\2441\n\303\2442\n"], PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    out, errors = process.communicate(timeout=30)
+    assert out == "\\xe41\n\\xe42\n"
+    assert errors.count("has the encoding ascii") == 1
+    assert "code 0" in errors
+
+
+def test_order_with_our_own_prints() -> None:
+    """What the program itself printed before the run stands before the output of the command, and after it after."""
+    code = "from infrablocks import Process\nprint('before')\nProcess(command=['echo', 'during']).run()\nprint('after')"
+    result = subprocess.run(program(code), capture_output=True, text=True, check=True)
+    assert result.stdout == "before\nduring\nafter\n"
+
+
+STALLED = """
+import anyio, sys, time
+from infrablocks import Process
+
+async def main():
+    worst = 0.0
+    async def tick():
+        nonlocal worst
+        while True:
+            before = time.monotonic()
+            await anyio.sleep(0.01)
+            worst = max(worst, time.monotonic() - before - 0.01)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tick)
+        with anyio.move_on_after(1):
+            await Process(command=["sh", "-c", "yes & echo $! >&2; wait"]).run()
+        before = time.monotonic()
+        tasks.cancel_scope.cancel()
+    print("stall", worst, file=sys.stderr)
+    print("cancelled", time.monotonic(), file=sys.stderr, flush=True)
+
+anyio.run(main)
+"""
+
+
+def test_stalled_stdout() -> None:
+    """A reader of our stdout that has stalled stops neither the event loop nor a cancellation nor the interpreter's end."""
+    with subprocess.Popen(program(STALLED), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        pid = int(process.stderr.readline())
+        stall = float(process.stderr.readline().split()[1])
+        cancelled_at = float(process.stderr.readline().split()[1])
+        process.wait(timeout=10)
+        ended_after = time.monotonic() - cancelled_at
+        wait_until(lambda: not is_alive(pid))
+    assert process.returncode == 0
+    assert stall < 0.1
+    assert ended_after < 2

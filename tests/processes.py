@@ -1,0 +1,63 @@
+"""What tests ask of real processes, and a sink that keeps what they print."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WAIT_SECONDS = 20.0
+
+
+class Lines(list[tuple[str, str]]):
+    """A sink that keeps what it gets."""
+
+    def __call__(self, stream: str, line: str) -> None:
+        self.append((stream, line))
+
+    def text(self, stream: str = "stdout") -> str:
+        """Give the whole text of one stream."""
+        return "".join(line for name, line in self if name == stream)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until another process has done something; fails after a while."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < end, f"not within {WAIT_SECONDS} s"
+        time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children() -> set[int]:
+    """Give the pids of this process's children, those that nobody has waited for included."""
+    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def open_files() -> int:
+    """Count the open files of this process."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+def read_numbers(path: Path, count: int) -> list[int]:
+    """Wait until a file holds so many numbers, one a line, and read them."""
+
+    def numbers() -> list[int]:
+        try:
+            return [int(line) for line in path.read_text().splitlines()]
+        except (FileNotFoundError, ValueError):
+            return []
+
+    wait_until(lambda: len(numbers()) >= count)
+    return numbers()
