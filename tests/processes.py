@@ -34,15 +34,22 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def is_alive(pid: int) -> bool:
     """Say whether a process runs; a zombie does not."""
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def _stat(pid: int) -> list[str]:
+    """Read the state, the parent and so on of a process; empty when there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return []
 
 
 def children() -> set[int]:
     """Give the pids of this process's children, those that nobody has waited for included."""
-    return {int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    return {
+        pid for name in os.listdir("/proc") if name.isdigit() and _stat(pid := int(name))[1:2] == [str(os.getpid())]
+    }
 
 
 def open_files() -> int:

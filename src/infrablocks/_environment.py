@@ -86,14 +86,17 @@ def checked_environment(environment: EnvironmentVariables) -> EnvironmentVariabl
 
 
 def merged(*layers: EnvironmentVariables) -> dict[str, str | SecretStr]:
-    """Lay environments over each other, the last one on top; None takes a variable away."""
+    """Lay environments over each other, the last one on top; None takes a variable away.
+
+    From here on every secret is a `SecretStr`, those too that are known by their name only.
+    """
     result: dict[str, str | SecretStr] = {}
     for layer in layers:
         for name, value in layer.items():
             if value is None:
                 result.pop(name, None)
             else:
-                result[name] = value
+                result[name] = SecretStr(value) if isinstance(value, str) and is_secret_name(name) else value
     return result
 
 
@@ -106,10 +109,7 @@ def revealed(environment: Mapping[str, str | SecretStr]) -> dict[str, str]:
 
 def masked(environment: Mapping[str, str | SecretStr]) -> dict[str, str]:
     """Give what may be shown: `MASK` in place of every secret."""
-    return {
-        name: MASK if isinstance(value, SecretStr) or is_secret_name(name) else value
-        for name, value in environment.items()
-    }
+    return {name: MASK if isinstance(value, SecretStr) else value for name, value in environment.items()}
 
 
 def prefect_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]:

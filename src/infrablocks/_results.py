@@ -8,21 +8,30 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+# A call that is sync-compatible returns the value itself in a script and a coroutine in a loop. No annotation can tell
+# the two apart, so that to a type checker (and to it alone) its result is the value and a coroutine of it: accepted are
+# `result = block.run()`, `result = await block.run()` and `await task_group.start(block.run)`.
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Coroutine, Generator
+    from types import TracebackType
     from typing import Any, Self
 
+    class _CoroutineOfItself(Coroutine[Any, Any, "InfrastructureResult"]):
+        def __await__(self) -> Generator[Any, Any, InfrastructureResult]: ...
+        def send(self, value: Any, /) -> Any: ...
+        def throw(self, kind: Any, value: Any = None, traceback: TracebackType | None = None, /) -> Any: ...
+        def close(self) -> None: ...
 
-class AwaitableForTypeCheckers:
-    """Lets type checkers accept both `value = block.call()` in a script and `value = await block.call()` in a loop.
-
-    A call that is sync-compatible returns the value itself in a script and an awaitable of it in a loop. No annotation
-    can tell the two apart, so its result is declared as a type that is the value and may be awaited for it.
-    """
-
-    if TYPE_CHECKING:
-
+    class _AwaitableOfItself:
         def __await__(self) -> Generator[Any, Any, Self]: ...
+
+else:
+
+    class _CoroutineOfItself:
+        pass
+
+    class _AwaitableOfItself:
+        pass
 
 
 class Reason(StrEnum):
@@ -45,7 +54,7 @@ class Reason(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class WorkloadStatus(AwaitableForTypeCheckers, StrEnum):
+class WorkloadStatus(_AwaitableOfItself, StrEnum):
     """Where a workload stands, without watching it."""
 
     PENDING = "Pending"
@@ -55,7 +64,7 @@ class WorkloadStatus(AwaitableForTypeCheckers, StrEnum):
     UNKNOWN = "Unknown"
 
 
-class InfrastructureResult(AwaitableForTypeCheckers, BaseModel, ABC):
+class InfrastructureResult(_CoroutineOfItself, BaseModel, ABC):
     """How a run ended. True when the status code is 0.
 
     Attributes:

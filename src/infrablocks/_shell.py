@@ -37,7 +37,7 @@ def command_line(set_variables: Mapping[str, str], removed_variables: Iterable[s
         if _ASSIGNABLE_NAME.fullmatch(name) and name not in _READ_ONLY_NAMES:
             assignments.append(f"{name}={shlex.quote(value) if value else ''}")
         else:
-            through_env.append(f"env {_quote(f'{name}={value}')}")
+            through_env.append(f"env {'-- ' if name.startswith('-') else ''}{_quote(f'{name}={value}')}")
     through_env += [f"env -u {shlex.quote(name)}" for name in removed_variables]
     if not through_env and _means_something_else(command):
         through_env = ["env"]

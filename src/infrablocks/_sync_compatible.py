@@ -28,8 +28,8 @@ def sync_compatible(function: Callable[P, Coroutine[Any, Any, Any]]) -> Callable
     - Inside an anyio worker thread it runs on that thread's loop and returns the result.
     - Elsewhere it runs to its end in an asyncio loop of its own and returns the result.
 
-    To a type checker it returns the result, which should also be declared as awaitable
-    (`AwaitableForTypeCheckers`); a function without a result returns Any, so that both uses are accepted.
+    To a type checker it returns the result, which the classes of this library declare as awaitable as well; a function
+    without a result returns Any, so that both uses are accepted.
 
     Args:
         function: The coroutine function, also as a method of a class.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -29,6 +30,8 @@ pytestmark = pytest.mark.anyio
 # A shell, a child and a grandchild in the background: three processes of one group, whose pids are told in a file.
 FAMILY = "echo $$ > pids; sh -c 'echo $$ >> pids; sleep 300 & echo $! >> pids; wait' & wait"
 STUBBORN = "trap '' TERM; " + FAMILY
+
+SCRIPT = "from infrablocks import Process; Process(command=['sh', '-c', {family!r}], working_dir={folder!r}).run()"
 
 
 class Ticker:
@@ -60,7 +63,7 @@ async def gone(pids: list[int]) -> None:
 
 
 async def test_cancelled_run_ends_the_whole_group(tmp_path: Path) -> None:
-    """After a cancelled run has returned no process of its group is alive; it ends at SIGTERM, long before the grace."""
+    """After a cancelled run has returned no process of its group is alive; it ends at SIGTERM, before the grace."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(Process(command=["sh", "-c", FAMILY], working_dir=tmp_path).run)
         pids = await pids_of(tmp_path)
@@ -89,7 +92,7 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Pa
 
 
 async def test_a_command_that_ends_at_sigterm_but_leaves_a_stubborn_child(tmp_path: Path) -> None:
-    """The grace period holds for the whole group: a child that ignores SIGTERM is killed although the command has ended."""
+    """The grace period is the whole group's: a child that ignores SIGTERM is killed although the command has ended."""
     script = "echo $$ > pids; sh -c 'trap \"\" TERM; echo $$ >> pids; echo 0 >> pids; sleep 300; sleep 300' & wait"
     for setting in ({}, {"timeout_seconds": 1}):
         tmp_path.joinpath("pids").unlink(missing_ok=True)
@@ -191,10 +194,10 @@ async def test_within_the_time_limit() -> None:
 
 
 async def test_kill_a_run(tmp_path: Path) -> None:
-    """`kill` by pid, int or text, alone or with the host, ends the group and returns when it is gone; twice is an error."""
+    """`kill` by pid, int or text, alone or with the host, returns when the group is gone; twice is an error."""
     for form in (int, str, lambda pid: f"{socket.gethostname()}:{pid}"):
         tmp_path.joinpath("pids").unlink(missing_ok=True)
-        results = []
+        results: list[object] = []
         ticker = Ticker()
 
         async def run(*, task_status: anyio.abc.TaskStatus[int], results: list[object] = results) -> None:
@@ -222,7 +225,7 @@ async def test_kill_a_run(tmp_path: Path) -> None:
 
 async def test_kill_from_another_process(tmp_path: Path) -> None:
     """A process whose agent was killed goes on; another process ends it by its pid, and the record goes with it."""
-    code = f"from infrablocks import Process; Process(command=['sh', '-c', {FAMILY!r}], working_dir={str(tmp_path)!r}).run()"
+    code = SCRIPT.format(family=FAMILY, folder=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", code]) as agent:
         pids = await pids_of(tmp_path)
         agent.kill()
@@ -235,8 +238,8 @@ async def test_kill_from_another_process(tmp_path: Path) -> None:
     assert records() == []
 
 
-async def test_a_reused_pid_is_not_killed(tmp_path: Path) -> None:
-    """A record whose process has ended does not name another process that has got its pid; nor does one of an older boot."""
+async def test_a_reused_pid_is_not_killed() -> None:
+    """A record does not name another process that has got its process's pid, in this boot or in a later one."""
     async with anyio.create_task_group() as tasks:
         pid = await tasks.start(Process(command=["sleep", "300"]).run)
         folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
@@ -244,8 +247,7 @@ async def test_a_reused_pid_is_not_killed(tmp_path: Path) -> None:
         text = await anyio.Path(record).read_text()
         await anyio.to_thread.run_sync(wait_until, lambda: is_alive(pid))
         for field, wrong in (("start_time", 1), ("boot_id", "another")):
-            fields = {**__import__("json").loads(text), field: wrong}
-            await anyio.Path(record).write_text(__import__("json").dumps(fields))
+            await anyio.Path(record).write_text(json.dumps({**json.loads(text), field: wrong}))
             with pytest.raises(InfrastructureNotFound):
                 await Process().kill(pid)
             assert is_alive(pid)
@@ -257,7 +259,7 @@ async def test_a_reused_pid_is_not_killed(tmp_path: Path) -> None:
 
 
 async def test_unknown_identifiers() -> None:
-    """Processes that are not ours are not found, those of another host are out of reach, nonsense says what is expected."""
+    """Processes that are not ours are not found, those of another host are out of reach, nonsense is told."""
     for identifier in (os.getpid(), 1, "2147483647"):
         with pytest.raises(InfrastructureNotFound, match=f"has the process {identifier}"):
             await Process().kill(identifier)
@@ -276,6 +278,7 @@ async def test_attach_says_what_it_needs() -> None:
 
 def test_records_are_private() -> None:
     """The folder of the run records is its owner's alone, and the record is there before the run is reported."""
+
     async def main() -> None:
         async with anyio.create_task_group() as tasks:
             pid = await tasks.start(Process(command=["sleep", "300"]).run)
@@ -288,7 +291,7 @@ def test_records_are_private() -> None:
 
 def test_ctrl_c_in_a_script(tmp_path: Path) -> None:
     """Ctrl-C in a plain script ends the group and raises KeyboardInterrupt."""
-    code = f"from infrablocks import Process; Process(command=['sh', '-c', {FAMILY!r}], working_dir={str(tmp_path)!r}).run()"
+    code = SCRIPT.format(family=FAMILY, folder=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as agent:
         pids = read_numbers(tmp_path / "pids", 3)
         agent.send_signal(signal.SIGINT)

@@ -27,7 +27,9 @@ def program(code: str) -> list[str]:
 
 async def test_streams_are_kept_apart(capfd: pytest.CaptureFixture[str]) -> None:
     """Stdout goes to `sys.stdout`, stderr to `sys.stderr`, each in order, to the last byte."""
-    command = program("import sys\nfor i in range(2000): print('out', i); print('err', i, file=sys.stderr)\nprint('end', end='')")
+    command = program(
+        "import sys\nfor i in range(2000): print('out', i); print('err', i, file=sys.stderr)\nprint('end', end='')"
+    )
     assert await Process(command=command).run()
     captured = capfd.readouterr()
     assert captured.out == "".join(f"out {i}\n" for i in range(2000)) + "end"
@@ -191,7 +193,7 @@ anyio.run(main)
 
 
 def test_stalled_stdout() -> None:
-    """A reader of our stdout that has stalled stops neither the event loop nor a cancellation nor the interpreter's end."""
+    """A stalled reader of our stdout stops neither the event loop nor a cancellation nor the interpreter's end."""
     with subprocess.Popen(program(STALLED), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         pid = int(process.stderr.readline())

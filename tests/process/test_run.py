@@ -29,7 +29,9 @@ print(json.dumps({
 async def show_self(block: Process) -> dict[str, object]:
     """Run a program that tells what it was given."""
     lines = Lines()
-    assert await block.model_copy(update={"command": [sys.executable, "-c", SHOW_SELF, *block.command]}).run(output=lines)
+    assert await block.model_copy(update={"command": [sys.executable, "-c", SHOW_SELF, *block.command]}).run(
+        output=lines
+    )
     shown: dict[str, object] = json.loads(lines.text())
     return shown
 
@@ -85,7 +87,9 @@ async def test_started_gets_the_pid_of_the_result() -> None:
     results = []
 
     async def run(*, task_status: anyio.abc.TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
-        results.append(await Process(command=["sh", "-c", "read line < wait; exit 4"], working_dir=folder).run(task_status))
+        results.append(
+            await Process(command=["sh", "-c", "read line < wait; exit 4"], working_dir=folder).run(task_status)
+        )
 
     folder = Path(os.environ["INFRABLOCKS_HOME"]).parent
     os.mkfifo(folder / "wait")
@@ -108,7 +112,9 @@ async def test_environment_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setenv("INHERITED", "1")
     monkeypatch.setenv("REMOVED", "1")
     monkeypatch.setenv("CHANGED", "1")
-    block = Process(env={"REMOVED": None, "CHANGED": "2", "SECRET": SecretStr("s"), "PREFECT_LOGGING_LEVEL": "INFO", "N": 5})
+    block = Process(
+        env={"REMOVED": None, "CHANGED": "2", "SECRET": SecretStr("s"), "PREFECT_LOGGING_LEVEL": "INFO", "N": 5}
+    )
     environ = (await show_self(block))["environ"]
     assert isinstance(environ, dict)
     shown = {name: environ.get(name) for name in (*block.env, "INHERITED", "PREFECT_API_URL")}

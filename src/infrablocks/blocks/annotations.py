@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -43,7 +43,7 @@ def item_annotation(annotation: Any) -> Any:
     for alternative in alternatives(annotation):
         kind = class_of(alternative)
         arguments = [argument for argument in get_args(alternative) if argument is not Ellipsis]
-        if kind is not None and arguments:
+        if kind is not None and issubclass(kind, Iterable):
             items += arguments[1:] if issubclass(kind, Mapping) else arguments
     return Union[tuple(items)] if items else None  # noqa: UP007 - the members are known only at run time
 
@@ -51,7 +51,7 @@ def item_annotation(annotation: Any) -> Any:
 def is_mapping_of_text(annotation: Any) -> bool:
     """Say whether this is a mapping whose values are text (or secret text, or None) and nothing else."""
     mappings = [one for one in alternatives(annotation) if issubclass(class_of(one) or NoneType, Mapping)]
-    values = [set(alternatives(get_args(one)[1])) for one in mappings if get_args(one)]
+    values = [set(alternatives(value)) for one in mappings for value in get_args(one)[1:]]
     return bool(values) and all(value <= {str, SecretStr, NoneType} and value != {NoneType} for value in values)
 
 

@@ -161,6 +161,7 @@ class Block(BaseModel):
         Args:
             path: Where the value stands in the block: the field's name, then keys of mappings and numbers of list
                 items, for example `("env", "PREFECT_API_KEY")`. What is inside of a secret value is secret too.
+                A model that stands in the block is asked for itself, if it is a block.
         """
         return False
 

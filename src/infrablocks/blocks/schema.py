@@ -87,16 +87,25 @@ def _canonical(node: Any) -> Any:
     if isinstance(node, list):
         return [_canonical(item) for item in node]
     if not isinstance(node, dict):
-        return node
+        return _canonical_data(node)
     result: dict[str, Any] = {}
     for key, value in node.items():
         if key in _NAMES_BELOW:
             result[key] = {name: _canonical(below) for name, below in value.items()}
         elif key in _DATA_BELOW:
-            result[key] = value
+            result[key] = _canonical_data(value)
         elif key not in _PROSE:
             result[key] = _canonical(value)
     return _without_dialect(result)
+
+
+def _canonical_data(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_canonical_data(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _canonical_data(below) for key, below in value.items()}
+    # 1 and 1.0 are the same number of JSON; which one is written depends on pydantic.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _without_dialect(node: dict[str, Any]) -> dict[str, Any]:

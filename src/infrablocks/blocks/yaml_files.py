@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic_core import PydanticSerializationError
 
 from infrablocks.blocks.plain_data import masked_fields
 from infrablocks.blocks.yaml_nodes import NodeError, compose
@@ -102,10 +101,10 @@ def write_text(block: Block) -> str:
             allow_unicode=True,
             width=2**31 - 1,
         )
-    except PydanticSerializationError as error:
-        raise InvalidBlockFile(f"the block cannot be written: {error}") from error
     except UnicodeEncodeError:
         raise InvalidBlockFile("the block cannot be written: a text in it has half of a surrogate pair") from None
+    except ValueError as error:  # pydantic's, for what is no plain data, and for a list that contains itself
+        raise InvalidBlockFile(f"the block cannot be written: {error}") from error
     return text
 
 
@@ -136,7 +135,7 @@ def _replace(path: Path, content: bytes) -> None:
         path.write_bytes(content)
         return
     path = path.resolve()  # the file that a link leads to is replaced, not the link
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    new = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with new.open("xb") as file:
             file.write(content)

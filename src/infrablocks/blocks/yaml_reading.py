@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import core_schema
 
 from infrablocks._environment import MASK
 from infrablocks.blocks.annotations import has_text_keys, input_names, is_mapping_of_text, item_annotation, models_in
@@ -30,6 +31,9 @@ from infrablocks.exceptions import BlockNotFound
 _MASK_OF_ANYONE = re.compile(r"\*{8,}")  # ours has 8 asterisks, pydantic's 10
 _SHORTEST_SECRET = 4  # shorter ones would be found in any message
 
+# The texts of these show no value; those of a validator may, and "string" may be somebody's secret.
+_PYDANTICS_OWN_ERRORS = frozenset(get_args(core_schema.ErrorType)) - {"value_error", "assertion_error"}
+
 _ABSENT: Any = object()
 """Stands for a value that could not be read; the problem has been noted."""
 
@@ -49,6 +53,7 @@ class BlockReader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._lines: dict[Path, int] = {}
+        self._secrets: set[str] = set()
         self._walk = Walk()
 
     def read(self, node: yaml.Node, block_class: type[Block]) -> Any:
@@ -160,12 +165,12 @@ class BlockReader:
         """Read the fields of a block, or of a model inside of one, and make it."""
         problems_before = len(self.problems)
         data, unread = self._fields(node, model, path)
-        secrets = self._secrets(data, model, path)
+        self._collect_secrets(data, model, path)
         made: Any = _ABSENT
         try:
             made = model.model_validate(data)
         except ValidationError as error:
-            self._note_errors(error, path, unread, secrets)
+            self._note_errors(error, path, unread)
         return made if len(self.problems) == problems_before else _ABSENT
 
     def _fields(self, node: yaml.MappingNode, model: type[BaseModel], path: Path) -> tuple[dict[str, Any], set[str]]:
@@ -185,41 +190,45 @@ class BlockReader:
         unread = {name for name, value in data.items() if value is _ABSENT}
         return {name: value for name, value in data.items() if name not in unread}, unread
 
-    def _secrets(self, data: dict[str, Any], model: type[BaseModel], path: Path) -> list[str]:
-        """Give the texts of secrets; one that is only a mask is noted."""
+    def _collect_secrets(self, data: dict[str, Any], model: type[BaseModel], path: Path) -> None:
+        """Remember the texts of secrets, which no message may show; one that is only a mask is noted."""
         secret_paths = SecretPaths(model)
-        secrets: list[str] = []
         for below, value in _leaves(data, ()):
             if below not in secret_paths or value is None:
                 continue
-            secrets.append(str(value))
+            if len(str(value)) >= _SHORTEST_SECRET:
+                self._secrets.add(str(value))
             if _MASK_OF_ANYONE.fullmatch(str(value)):
                 self._note(
                     self._line((*path, *below)),
                     (*path, *below),
                     "is only the mask of a secret; write the secret itself, or leave it out and set it in Python",
                 )
-        return sorted((text for text in secrets if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
 
-    def _note_errors(self, error: ValidationError, path: Path, unread: set[str], secrets: list[str]) -> None:
+    def _note_errors(self, error: ValidationError, path: Path, unread: set[str]) -> None:
         """Note pydantic's errors: several of one value, from the members of a union, as one problem."""
         texts: dict[Path, list[str]] = {}
         # The input is not even looked at: it may be a secret.
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             where = self._located(path, detail["loc"])
             if detail["type"] == "missing":
-                if detail["loc"][-1] in unread:
+                if len(detail["loc"]) == 1 and detail["loc"][0] in unread:
                     continue
                 where, text = (*where, detail["loc"][-1]), "is missing"
             else:
-                text = detail["msg"]
-            for secret in secrets:
-                text = text.replace(secret, MASK)
+                text = (
+                    detail["msg"] if detail["type"] in _PYDANTICS_OWN_ERRORS else self._without_secrets(detail["msg"])
+                )
             known = texts.setdefault(where, [])
             if text not in known:
                 known.append(text)
         for where, messages in texts.items():
             self._note(self._line(where), where, " or: ".join(messages))
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
 
     def _located(self, path: Path, location: tuple[int | str, ...]) -> Path:
         """Follow pydantic's location as far as the file has it, without the names of union members in between."""

@@ -56,8 +56,8 @@ def message_lines(error: BaseException) -> Sequence[str]:
             return [_one_line(str(error))]
         case UnicodeEncodeError():
             return [f"stdout has the encoding {error.encoding}, which cannot show this; set PYTHONUTF8=1"]
-        case OSError():
-            return [_one_line(str(error))]
+        case OSError() if error.strerror:
+            return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror]
         case _:
             text = _one_line(f"{type(error).__name__}: {error}")
             return [f"{text} (this is a bug of infrablocks; --debug shows where it happened)"]

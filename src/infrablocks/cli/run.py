@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from typing import Annotated
 
 import anyio
 import typer
 
-from infrablocks import Infrastructure, InfrastructureResult, Reason, UnsupportedOperation, WorkloadCreationError
+from infrablocks import Infrastructure, InfrastructureResult, UnsupportedOperation, WorkloadCreationError
 from infrablocks.cli import exit_codes
 from infrablocks.cli.block_arguments import (
     BlockArguments,
@@ -25,11 +24,6 @@ from infrablocks.cli.block_arguments import (
 from infrablocks.cli.command import command
 from infrablocks.cli.errors import CommandFailed
 from infrablocks.cli.stopping import run_until_stopped
-
-logger = logging.getLogger("infrablocks.cli")
-
-# These speak for themselves: the command has said what it had to say, or somebody has ended it.
-_PLAIN_REASONS = {Reason.COMPLETED, Reason.ERROR, Reason.KILLED}
 
 
 @command(failure=exit_codes.NOT_RUN)
@@ -62,11 +56,7 @@ def _run(block: Infrastructure) -> int:
         outcome = anyio.run(run_until_stopped, block)
     except WorkloadCreationError as error:
         raise CommandFailed(exit_codes.of_failed_creation(error, block.command[0])) from error
-    if not isinstance(outcome, InfrastructureResult):
-        return outcome
-    if outcome.reason not in _PLAIN_REASONS:
-        logger.error("%s: %s", outcome.reason.value, outcome.message)
-    return exit_codes.of_result(outcome)
+    return exit_codes.of_result(outcome) if isinstance(outcome, InfrastructureResult) else outcome
 
 
 @command(failure=exit_codes.NOT_RUN)
