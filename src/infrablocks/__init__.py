@@ -2,7 +2,7 @@
 
 from infrablocks._sync_compatible import sync_compatible
 from infrablocks.base import Infrastructure, InfrastructureResult, Reason, Workload, WorkloadStatus
-from infrablocks.blocks import Block, get_block_class
+from infrablocks.blocks import Block, get_block_class, list_block_types
 from infrablocks.exceptions import (
     BlockError,
     BlockNotFound,
@@ -39,5 +39,6 @@ __all__ = [
     "WorkloadCreationError",
     "WorkloadStatus",
     "get_block_class",
+    "list_block_types",
     "sync_compatible",
 ]

@@ -115,7 +115,7 @@ def _unknown(slug: str) -> str:
     from difflib import get_close_matches  # noqa: PLC0415 - only for this message
 
     known = list_block_types()
-    close = get_close_matches(slug, known)
+    close = get_close_matches(slug, known, cutoff=0.75)
     hint = f"; did you mean {' or '.join(close)}?" if close else ";"
     return f'there is no block type "{slug}"{hint} known block types: {", ".join(known) or "none"}'
 
