@@ -24,8 +24,10 @@ MASK = "********"
 EnvironmentVariables = Mapping[str, str | SecretStr | None]
 
 # The settings of Prefect 2 and 3 that hold credentials: API keys, auth strings, connection URLs (with the password in
-# them), passwords, tokens.
-_SECRET_SETTING = re.compile(r"PREFECT_\w*(KEY|AUTH_STRING|CONNECTION_URL|PASSWORD|TOKEN|SECRET)")
+# them), headers, passwords, tokens.
+_SECRET_SETTING = re.compile(
+    r"PREFECT_\w*(KEY|AUTH_STRING|CONNECTION_URL|DOCKET_URL|CUSTOM_HEADERS|PASSWORD|TOKEN|SECRET)"
+)
 
 
 def is_secret_name(name: str) -> bool:
@@ -159,7 +161,7 @@ def _settings_of_profile(document: dict[str, Any], name: str | None) -> dict[str
     if name is None:
         return {}
     profiles = document.get("profiles", {})
-    profile = profiles.get(name) if isinstance(profiles, dict) else None
+    profile = profiles.get(name) if isinstance(profiles, dict) and isinstance(name, str) else None
     if not isinstance(profile, dict):
         raise ValueError(f"it has no profile {name!r}")  # noqa: TRY004 (the file is wrong, not a type of ours)
     texts = {key: _yaml_text(value) for key, value in profile.items() if _is_setting(key)}

@@ -10,18 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _ASSIGNABLE_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-# Bash refuses to assign these.
-_READ_ONLY_NAMES = {"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"}
-# As the first word these run no program: reserved words, and builtins of sh, dash and bash that are not programs too.
+# Bash or dash refuses to assign these, keeps them from the command, gives it another value or acts on them itself.
+_NAMES_OF_THE_SHELL = frozenset(
+    "_ BASHOPTS BASH_ARGC BASH_ARGV BASH_LINENO BASH_SOURCE BASH_VERSINFO EUID EXECIGNORE FUNCNAME "  # noqa: SIM905
+    "GROUPS OPTIND PPID SHELLOPTS SHLVL UID".split()
+)
+# As the first word these do not run the program of their name: reserved words of dash and bash, and builtins that no
+# program equals.
 _SHELL_WORDS = frozenset(
-    "! . : [[ alias bg bind break builtin caller case cd command compgen complete continue coproc "  # noqa: SIM905
-    "declare dirs disown do done elif else enable esac eval exec exit export fc fg fi for function "
-    "getopts hash help history if in jobs let local logout mapfile popd pushd read readarray "
-    "readonly return select set shift shopt source suspend then time times trap type typeset ulimit "
-    "umask unalias unset until wait while { }".split()
+    "! . : [ [[ alias bg bind break builtin caller case cd chdir command compgen complete compopt "  # noqa: SIM905
+    "continue coproc declare dirs disown do done elif else enable esac eval exec exit export fc fg fi for "
+    "function getopts hash help history if in jobs let local logout mapfile popd printf pushd pwd read "
+    "readarray readonly return select set shift shopt source suspend test then time times trap type typeset "
+    "ulimit umask unalias unset until wait while { }".split()
 )
 # Builtins that do what the program does, but for options and backslashes.
-_SIMILAR_BUILTINS = frozenset({"[", "echo", "false", "kill", "printf", "pwd", "test", "true"})
+_SIMILAR_BUILTINS = frozenset({"echo", "false", "kill", "true"})
 
 
 def command_line(set_variables: Mapping[str, str], removed_variables: Iterable[str], command: Sequence[str]) -> str:
@@ -32,17 +36,27 @@ def command_line(set_variables: Mapping[str, str], removed_variables: Iterable[s
         removed_variables: Names of variables that the command does not inherit.
         command: The program and its arguments; not empty.
     """
-    assignments, through_env = [], []
-    for name, value in set_variables.items():
-        if _ASSIGNABLE_NAME.fullmatch(name) and name not in _READ_ONLY_NAMES:
-            assignments.append(f"{name}={shlex.quote(value) if value else ''}")
-        else:
-            through_env.append(f"env {'-- ' if name.startswith('-') else ''}{_quote(f'{name}={value}')}")
-    through_env += [f"env -u {shlex.quote(name)}" for name in removed_variables]
+    assigned = {name: value for name, value in set_variables.items() if _can_be_assigned(name)}
+    through_env = [_env_setting(name, value) for name, value in set_variables.items() if name not in assigned]
+    # PATH last: each `env` is itself looked up on it.
+    through_env += [f"env -u {shlex.quote(name)}" for name in sorted(removed_variables, key="PATH".__eq__)]
     if not through_env and _means_something_else(command):
         through_env = ["env"]
+    if through_env and "PATH" in assigned:
+        through_env.append(_env_setting("PATH", assigned.pop("PATH")))
+    if through_env and (command[0].startswith("-") or "=" in command[0]):
+        through_env.append("nice -n 0 --")  # `env` would take the program for an option or a variable
+    assignments = [f"{name}={shlex.quote(value) if value else ''}" for name, value in assigned.items()]
     words = " ".join([_quote(command[0]), *map(shlex.quote, command[1:])])
     return " \\\n".join([*assignments, *through_env, words])
+
+
+def _can_be_assigned(name: str) -> bool:
+    return _ASSIGNABLE_NAME.fullmatch(name) is not None and name not in _NAMES_OF_THE_SHELL
+
+
+def _env_setting(name: str, value: str) -> str:
+    return f"env {'-- ' if name.startswith('-') else ''}{_quote(f'{name}={value}')}"
 
 
 def _quote(word: str) -> str:

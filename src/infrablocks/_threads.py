@@ -10,19 +10,19 @@ import sys
 import threading
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeVar
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
-from anyio import CancelScope, CapacityLimiter, from_thread, to_thread
+from anyio import CancelScope, CapacityLimiter, from_thread
 from anyio.lowlevel import RunVar, checkpoint_if_cancelled
+
+from infrablocks._worker_threads import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-
-_task_cancelled: ContextVar[threading.Event] = ContextVar("infrablocks_task_cancelled")
 
 
 def in_event_loop() -> bool:
@@ -102,57 +102,52 @@ async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | N
         limit: How many calls of this kind may run at once; None for calls that only wait.
     """
     async with nullcontext() if limit is None else limit.limiter():
-        return await _run_in_worker_thread(function)
-
-
-async def _run_in_worker_thread(function: Callable[[], T]) -> T:
-    outcome: Future[T] = Future()
-    finished = ThreadsafeEvent()
-    task_cancelled = threading.Event()
-
-    def call() -> None:
-        if not outcome.set_running_or_notify_cancel():
-            return
-        token = _task_cancelled.set(task_cancelled)
+        await checkpoint_if_cancelled()
+        call = _Call(function)
+        workers.submit(call.make)
         try:
-            outcome.set_result(function())
-        except BaseException as error:  # noqa: BLE001 (raised by the task)
-            outcome.set_exception(error)
-        finally:
-            _task_cancelled.reset(token)
-            finished.set()
-
-    try:
-        # A limiter of its own: the default one is the pool of the program that uses us.
-        await to_thread.run_sync(call, abandon_on_cancel=False, limiter=CapacityLimiter(1))
-    except anyio.get_cancelled_exc_class():
-        # Cancelled before the call began, or by Task.cancel(), from which anyio does not shield it.
-        if not outcome.cancel():
-            task_cancelled.set()
+            await call.finished.wait()
+        except anyio.get_cancelled_exc_class():
+            call.cancellation_requested.set()
             with CancelScope(shield=True):
-                await _wait_through_cancellation(finished)
-        raise
-    await checkpoint_if_cancelled()
-    return outcome.result()
+                await _wait_through_cancellation(call.finished)
+            raise
+        return call.outcome.result()
+
+
+class _Call(Generic[T]):
+    """One call in a worker thread."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._context = copy_context()
+        self.outcome: Future[T] = Future()
+        self.finished = ThreadsafeEvent()
+        self.cancellation_requested = threading.Event()
+
+    def make(self) -> None:
+        """Make the call; in the thread."""
+        self._context.run(_current_call.set, self)
+        try:
+            self.outcome.set_result(self._context.run(self._function))
+        except BaseException as error:  # noqa: BLE001 (raised by the task)
+            self.outcome.set_exception(error)
+        finally:
+            self.finished.set()
+
+
+_current_call: ContextVar[_Call[Any]] = ContextVar("infrablocks_current_call")
 
 
 async def _wait_through_cancellation(finished: ThreadsafeEvent) -> None:
     while True:
         try:
             return await finished.wait()
-        except anyio.get_cancelled_exc_class():
+        except anyio.get_cancelled_exc_class():  # Task.cancel() once more, which no scope shields from
             continue
 
 
 def cancellation_requested() -> bool:
     """Say, in a function that `run_in_worker_thread` called, whether the task that waits for it was cancelled."""
-    event = _task_cancelled.get(None)
-    if event is not None and event.is_set():
-        return True
-    try:
-        from_thread.check_cancelled()
-    except RuntimeError:
-        return False
-    except BaseException:  # noqa: BLE001 (the backend's own cancellation, which the waiting task raises anyway)
-        return True
-    return False
+    call = _current_call.get(None)
+    return call is not None and call.cancellation_requested.is_set()

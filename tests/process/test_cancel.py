@@ -34,6 +34,10 @@ STUBBORN = "trap '' TERM; " + FAMILY
 SCRIPT = "from infrablocks import Process; Process(command=['sh', '-c', {family!r}], working_dir={folder!r}).run()"
 
 
+# The waits of these tests are 1 s: a loop that is blocked by one of them stalls for so long, a busy machine for less.
+BLOCKED = 0.5
+
+
 class Ticker:
     """Measures how long the event loop does not come to a task that wants to run every 10 ms."""
 
@@ -80,15 +84,15 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Pa
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ticker.run)
         async with anyio.create_task_group() as runs:
-            runs.start_soon(Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path, grace_seconds=0.5).run)
+            runs.start_soon(Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path, grace_seconds=1).run)
             pids = await pids_of(tmp_path)
             before = time.monotonic()
             runs.cancel_scope.cancel()
         took = time.monotonic() - before
         tasks.cancel_scope.cancel()
-    assert 0.5 <= took < 1.5
+    assert 1 <= took < 3
     assert [pid for pid in pids if is_alive(pid)] == []
-    assert ticker.worst < 0.1
+    assert ticker.worst < BLOCKED
 
 
 async def test_a_command_that_ends_at_sigterm_but_leaves_a_stubborn_child(tmp_path: Path) -> None:
@@ -140,18 +144,19 @@ async def test_asyncio_cancels_at_every_step() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_second_cancellation_ends_the_grace_period(tmp_path: Path) -> None:
     """Who cancels twice (Ctrl-C twice) does not wait for the grace period."""
-    block = Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path)
-    task = asyncio.ensure_future(block.run())
-    pids = await pids_of(tmp_path)
+    told = tmp_path / "told"
+    script = "trap 'echo 1 >> told' TERM; echo $$ > pids; while :; do sleep 300 & wait; done"
+    task = asyncio.ensure_future(Process(command=["sh", "-c", script], working_dir=tmp_path).run())
+    (pid,) = await anyio.to_thread.run_sync(read_numbers, tmp_path / "pids", 1)
     task.cancel()
-    await asyncio.sleep(0.2)
-    assert all(map(is_alive, pids))
+    await anyio.to_thread.run_sync(read_numbers, told, 1)
+    assert is_alive(pid)
     task.cancel()
     before = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - before < 2
-    assert [pid for pid in pids if is_alive(pid)] == []
+    assert time.monotonic() - before < 5
+    assert not is_alive(pid)
 
 
 async def test_left_running(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -210,13 +215,13 @@ async def test_kill_a_run(tmp_path: Path) -> None:
             pid = await tasks.start(run)
             pids = await pids_of(tmp_path)
             assert await Process().status(form(pid)) is WorkloadStatus.RUNNING
-            await Process().kill(form(pid), grace_seconds=0.2)
+            await Process().kill(form(pid), grace_seconds=1)
             assert not any(map(is_alive, pids))
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(wait_until, lambda results=results: results)
         assert results == [(-9, Reason.KILLED)]
-        assert ticker.worst < 0.1
+        assert ticker.worst < BLOCKED
         with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):
             await Process().kill(form(pid))
         with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):

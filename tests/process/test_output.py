@@ -203,5 +203,5 @@ def test_stalled_stdout() -> None:
         ended_after = time.monotonic() - cancelled_at
         wait_until(lambda: not is_alive(pid))
     assert process.returncode == 0
-    assert stall < 0.1
+    assert stall < 0.5
     assert ended_after < 2

@@ -54,7 +54,7 @@ class Output:
             channel = stream.finish()
             if channel is not None:
                 await _wait(channel, at_most=0)
-                stream.report_failure()
+                stream.report_failure(channel)
 
     def drop(self) -> None:
         """Give up what is still to be written; all who wait go on."""
@@ -83,6 +83,7 @@ class _Stream:
         self._assembler = LineAssembler()
         self._channel: Channel | None = None
         self._failure_reported = False
+        self._lock = threading.Lock()  # `close` may come while a thread of the back end writes
 
     def feed(self, data: bytes) -> Channel | None:
         return self._put(self._assembler.feed(data))
@@ -91,12 +92,15 @@ class _Stream:
         return self._put(self._assembler.finish())
 
     def _put(self, lines: bytes) -> Channel | None:
-        if lines and self._channel is None:
-            self._channel = self._open()
-        if self._channel is not None:
-            self._channel.put(lines)
-            self.report_failure()
-        return self._channel
+        with self._lock:
+            if lines and self._channel is None:
+                self._channel = self._open()
+            channel = self._channel
+            if channel is not None:
+                channel.put(lines)
+        if channel is not None:
+            self.report_failure(channel)
+        return channel
 
     def _open(self) -> Channel | None:
         sink, self._sink = self._sink, None
@@ -108,21 +112,22 @@ class _Stream:
             self._warn(error)
             return None
 
-    def report_failure(self) -> None:
-        error = None if self._channel is None else self._channel.error
-        if error is not None and not self._failure_reported:
+    def report_failure(self, channel: Channel) -> None:
+        if channel.error is not None and not self._failure_reported:
             self._failure_reported = True
-            self._warn(error)
+            self._warn(channel.error)
 
-    def _warn(self, error: Exception) -> None:
-        logger.warning("%s cannot be written to; what the workload prints there is dropped: %s", self._name, error)
+    def _warn(self, error: BaseException) -> None:
+        problem = str(error) or repr(error)
+        logger.warning("%s cannot be written to; what the workload prints there is dropped: %s", self._name, problem)
 
     def drop(self) -> None:
-        if self._channel is not None:
-            self._channel.drop()
+        with self._lock:
+            if self._channel is not None:
+                self._channel.drop()
 
     def close(self) -> None:
-        self._sink = None
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        with self._lock:
+            channel, self._channel, self._sink = self._channel, None, None
+        if channel is not None:
+            channel.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import inspect
 import io
 import logging
 import os
 import select
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from infrablocks._output.lines import split_lines
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 logger = logging.getLogger("infrablocks.output")
+
+T = TypeVar("T")
 
 StreamName: TypeAlias = Literal["stdout", "stderr"]
 
@@ -59,7 +63,8 @@ def check_output_sink(output: OutputSink | None) -> None:
     """Refuse what is not a sink before anything is made.
 
     Raises:
-        TypeError: It is not a callable and has no method `write`, or it is a file, whose `write` takes no stream.
+        TypeError: It is not a callable and has no method `write`, or it is a file, whose `write` takes no stream, or a
+            coroutine function, which nobody would await.
     """
     if isinstance(output, io.IOBase):
         raise TypeError(
@@ -67,6 +72,8 @@ def check_output_sink(output: OutputSink | None) -> None:
         )
     if output is not None and not callable(output) and not callable(getattr(output, "write", None)):
         raise TypeError(f"output={output!r} is neither a callable (stream, line) nor has it write(stream, line)")
+    if inspect.iscoroutinefunction(getattr(output, "write", output)):
+        raise TypeError(f"output={output!r} is asynchronous; give a plain function: it is called from a thread")
 
 
 class LineSink:
@@ -101,8 +108,10 @@ class TextSink:
         try:
             self._stream.write(text)
         except UnicodeEncodeError as error:
-            self._warn_of_encoding(stream, error.encoding)
-            self._stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+            # The error names all one-byte encodings "charmap".
+            encoding = getattr(self._stream, "encoding", None) or error.encoding
+            self._warn_of_encoding(stream, encoding)
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         self._stream.flush()
 
 
@@ -130,11 +139,15 @@ class DescriptorSink:
 
     def write(self, stream: StreamName, data: bytes) -> None:
         self._writable.poll()
-        self._stream.flush()  # what the program itself printed before comes first
+        self._wait_while_full(self._stream.flush)  # what the program itself printed before comes first
         rest = memoryview(self._encoded(stream, data))
         while rest:
+            rest = rest[self._wait_while_full(partial(os.write, self._descriptor, rest)) :]
+
+    def _wait_while_full(self, write: Callable[[], T]) -> T:
+        while True:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                return write()
             except BlockingIOError:  # somebody made the file non-blocking
                 self._writable.poll()
 
@@ -165,9 +178,16 @@ class _EncodingWarning:
 
 def _plain_file(stream: object) -> io.TextIOWrapper | None:
     """Give a stream back if it is exactly what Python makes of a file descriptor, which bytes may be written to."""
-    if type(stream) is not io.TextIOWrapper or stream.closed:
+    if type(stream) is not io.TextIOWrapper or _is_shut(stream):
         return None
     raw = getattr(stream.buffer, "raw", stream.buffer)  # unbuffered (-u): there is no layer between
     if type(raw) is not io.FileIO or "\n".encode(stream.encoding) != b"\n":
         return None
     return stream
+
+
+def _is_shut(stream: io.TextIOWrapper) -> bool:
+    try:
+        return stream.closed
+    except ValueError:  # detached from its buffer
+        return True

@@ -34,7 +34,7 @@ class Channel:
         self._pending = 0
         self._waiting: tuple[int, SettableEvent] | None = None
         self._dropping = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def put(self, data: bytes) -> None:
         """Hand whole lines over to the writer; never waits."""
@@ -42,7 +42,10 @@ class Channel:
             if self._dropping:
                 return
             self._pending += len(data)
-        self._writer.put(self, data)
+        try:
+            self._writer.put(self, data)
+        except RuntimeError as error:  # no thread can be started
+            self._fail(error)
 
     def await_room(self, event: SettableEvent, at_most: int = MAX_PENDING_BYTES) -> bool:
         """Have an event set once at most so many bytes are pending. False: that is so already."""
@@ -70,13 +73,16 @@ class Channel:
             return
         try:
             self._sink.write(self._stream, data)
-        except Exception as error:  # noqa: BLE001 (whatever a sink of the user's raises)
-            self.error = error
-            self.drop()
+        except BaseException as error:  # noqa: BLE001 (whatever a sink of the user's raises, also SystemExit)
+            self._fail(error)
         else:
             with self._lock:
                 self._pending = max(0, self._pending - len(data))
                 self._wake()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self.drop()
 
     def _wake(self) -> None:
         if self._waiting is not None and self._pending <= self._waiting[0]:
@@ -85,7 +91,11 @@ class Channel:
 
 
 class Writer:
-    """A daemon thread that writes to one sink, from its first line until the last run that uses the sink has ended."""
+    """A daemon thread that writes to one sink, from its first line until the last run that uses the sink has ended.
+
+    A thread that hangs then, in a sink that nobody reads, is not waited for. It stays the sink's only one: a later run
+    whose lines another thread wrote would have them mixed with the rest of what this one has begun to write.
+    """
 
     def __init__(self, key: Hashable) -> None:
         self.key = key
@@ -93,23 +103,25 @@ class Writer:
         self._queue: deque[tuple[Channel, bytes]] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def put(self, channel: Channel, data: bytes) -> None:
         """Queue data; starts the thread where there is none yet."""
         with self._changed:
-            self._queue.append((channel, data))
             if self._thread is None:
                 # A daemon: a reader that has stalled must not keep the interpreter from ending.
-                self._thread = threading.Thread(target=self._write_all, name="infrablocks-output", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._write_all, name="infrablocks-output", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._queue.append((channel, data))
             self._changed.notify()
 
-    def close(self) -> None:
-        """Let the thread end. It is not waited for: it may hang in a sink that nobody reads."""
+    def end_if_unused(self) -> None:
+        """Let the thread end when it has nothing left to write and nobody uses it."""
         with self._changed:
-            self._closed = True
-            self._changed.notify()
+            if self._thread is None:
+                _forget_if_unused(self)
+            else:
+                self._changed.notify()
 
     def _write_all(self) -> None:
         while (item := self._next()) is not None:
@@ -119,7 +131,7 @@ class Writer:
     def _next(self) -> tuple[Channel, bytes] | None:
         with self._changed:
             while not self._queue:
-                if self._closed:
+                if _forget_if_unused(self):
                     return None
                 self._changed.wait()
             return self._queue.popleft()
@@ -143,10 +155,16 @@ def release_writer(writer: Writer) -> None:
     """Give a writer back; the last one to do so ends its thread."""
     with _writers_lock:
         writer.users -= 1
-        if writer.users == 0:
-            if _writers.get(writer.key) is writer:
-                del _writers[writer.key]
-            writer.close()
+    writer.end_if_unused()
+
+
+def _forget_if_unused(writer: Writer) -> bool:
+    with _writers_lock:
+        if writer.users:
+            return False
+        if _writers.get(writer.key) is writer:
+            del _writers[writer.key]
+        return True
 
 
 def _forget_writers() -> None:

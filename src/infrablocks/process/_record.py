@@ -110,20 +110,18 @@ def _runs_directory() -> Path:
 
 
 def _write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read, at once or not at all."""
-    unfinished = path.with_suffix(".new")
+    """Write a file that only its owner may read. Nobody looks for it before the run is reported, which comes later."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
-        descriptor = os.open(unfinished, flags, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        descriptor = os.open(unfinished, flags, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     try:
         os.write(descriptor, data)
     finally:
         os.close(descriptor)
-    unfinished.replace(path)
 
 
 @cache

@@ -222,7 +222,10 @@ async def _kill_group(record: RunRecord, grace_seconds: float) -> None:
 
 def _remove_folder(folder: Path) -> None:
     try:
-        shutil.rmtree(folder)
+        try:
+            folder.rmdir()  # most are empty, and to find that out costs more than this
+        except OSError:
+            shutil.rmtree(folder)
     except OSError as error:
         logger.warning("The temporary folder %s could not be removed: %s", folder, error)
 
