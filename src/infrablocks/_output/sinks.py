@@ -178,7 +178,7 @@ class _EncodingWarning:
 
 def _plain_file(stream: object) -> io.TextIOWrapper | None:
     """Give a stream back if it is exactly what Python makes of a file descriptor, which bytes may be written to."""
-    if type(stream) is not io.TextIOWrapper or _is_shut(stream):
+    if sys.platform == "win32" or type(stream) is not io.TextIOWrapper or _is_shut(stream):
         return None
     raw = getattr(stream.buffer, "raw", stream.buffer)  # unbuffered (-u): there is no layer between
     if type(raw) is not io.FileIO or "\n".encode(stream.encoding) != b"\n":

@@ -59,6 +59,7 @@ class StartedProcess(Workload):
         self._record = record_of(self._process.pid)
         self._ended = False
         self.identifier = str(self._process.pid)
+        self._exit_descriptor: int | None = None
         try:
             self._exit_descriptor = _open_exit_descriptor(self._process.pid)
         except OSError as error:

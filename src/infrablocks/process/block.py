@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from pydantic import field_validator
 
 from infrablocks._threads import ThreadLimit
 from infrablocks.base import Infrastructure
 from infrablocks.exceptions import UnsupportedOperation
+from infrablocks.process._portable import PortableProcess
 from infrablocks.process._result import ProcessResult
 from infrablocks.process._settings import ProcessSettings, process_settings
-from infrablocks.process._watch import FoundProcess, StartedProcess
+
+if TYPE_CHECKING:
+    from infrablocks._workload import Workload
 
 __all__ = ["Process", "ProcessResult"]
 
@@ -70,10 +74,20 @@ class Process(Infrastructure):
     def _build(self) -> ProcessSettings:
         return process_settings(self, self._base_environment())
 
-    def _create(self, settings: ProcessSettings) -> StartedProcess:
+    def _create(self, settings: ProcessSettings) -> Workload:
+        if sys.platform != "linux":
+            return PortableProcess(settings, self.name)
+        from infrablocks.process._watch import StartedProcess  # noqa: PLC0415 (only Linux can import it)
+
         return StartedProcess(settings, self.name)
 
-    def _find(self, identifier: str) -> FoundProcess:
+    def _find(self, identifier: str) -> Workload:
+        if sys.platform != "linux":
+            raise UnsupportedOperation(
+                f"kill and status find a process by its pid on Linux only, not on {sys.platform}."
+            )
+        from infrablocks.process._watch import FoundProcess  # noqa: PLC0415 (only Linux can import it)
+
         return FoundProcess(identifier)
 
     def _reattach(self, identifier: str, after: str | None) -> NoReturn:  # noqa: ARG002
