@@ -29,6 +29,9 @@ _SECRET_SETTING = re.compile(
     r"PREFECT_\w*(KEY|AUTH_STRING|CONNECTION_URL|DOCKET_URL|CUSTOM_HEADERS|PASSWORD|TOKEN|SECRET)"
 )
 
+# Their value is a path of this machine, or they are the business of a server.
+_LOCAL_SETTING = re.compile(r"PREFECT_(HOME|\w*_(PATH|FILE|DIRECTORY)|SERVER_\w*|API_DATABASE_\w*)")
+
 
 def is_secret_name(name: str) -> bool:
     """Say whether a variable is a Prefect setting that holds credentials, so that its value is never shown."""
@@ -123,6 +126,11 @@ def prefect_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]
     environ = os.environ if environ is None else environ
     variables = {name: value for name, value in environ.items() if _is_setting(name)}
     return {**_profile_settings(environ), **variables}
+
+
+def portable_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the Prefect settings that make no sense elsewhere: paths of this machine, and those of a server."""
+    return {name: value for name, value in settings.items() if not _LOCAL_SETTING.fullmatch(name)}
 
 
 def _is_setting(name: str) -> bool:

@@ -9,14 +9,14 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-from anyio import CancelScope, create_task_group, get_cancelled_exc_class
+from anyio import CancelScope, create_task_group
 
 from infrablocks._results import Reason
 from infrablocks._threads import ThreadLimit, run_in_worker_thread
 from infrablocks.exceptions import InfrastructureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from anyio.abc import TaskStatus
 
@@ -28,6 +28,32 @@ if TYPE_CHECKING:
 # slow or have stopped reading; and its end is still to be seen.
 _READ_AFTER_KILL_SECONDS = 2.0
 _WATCH_AFTER_KILL_SECONDS = 30.0
+
+
+async def obtain_workload(
+    make: Callable[[], Workload], threads: ThreadLimit | None, or_else: Callable[[Workload], Awaitable[None]]
+) -> Workload:
+    """Make or find a workload in a worker thread.
+
+    Args:
+        make: Gives the workload, or raises and leaves nothing behind.
+        threads: How many such calls may run at once.
+        or_else: Gets the workload when this is cancelled meanwhile: nobody else has heard of it.
+    """
+    made: list[Workload] = []
+    try:
+        await run_in_worker_thread(lambda: made.append(make()), threads)
+    except BaseException:
+        for workload in made:
+            await or_else(workload)
+        raise
+    return made[0]
+
+
+async def close_workload(workload: Workload) -> None:
+    """Close a workload, undisturbed by cancellation, which is raised afterwards where it came from `Task.cancel`."""
+    with CancelScope(shield=True):
+        await run_in_worker_thread(workload.close)
 
 
 class Run:
@@ -69,7 +95,7 @@ class Run:
             threads: How many workloads may be made at once.
             task_status: Gets the identifier as soon as the workload exists.
         """
-        workload = await self._create(make, threads)
+        workload = await obtain_workload(make, threads, or_else=self._kill_and_close)
         try:
             if task_status is not None:
                 task_status.started(workload.reported_identifier)
@@ -82,29 +108,17 @@ class Run:
         """Watch a workload that exists to its result, within the time limit, and close it."""
         try:
             result = await self._watch_within_time_limit(workload)
-        except get_cancelled_exc_class():
-            await self._leave_or_kill(workload, "The run was cancelled")
-            raise
         except Exception:
             await self._leave_or_kill(workload, "The run failed")
             raise
+        except BaseException:  # cancelled, or the KeyboardInterrupt that trio raises in the task itself
+            await self._leave_or_kill(workload, "The run was cancelled")
+            raise
         finally:
             self._output.close()
-            with CancelScope(shield=True):
-                await workload.aclose()
+            await close_workload(workload)
         self._logger.log(logging.INFO if result else logging.ERROR, "%s", result.message)
         return result
-
-    async def _create(self, make: Callable[[], Workload], threads: ThreadLimit) -> Workload:
-        made: list[Workload] = []
-        try:
-            await run_in_worker_thread(lambda: made.append(make()), threads)
-        except BaseException:
-            # Cancelled while it was made: nobody has heard of it, so nobody could kill it later.
-            for workload in made:
-                await self._kill_and_close(workload)
-            raise
-        return made[0]
 
     async def _watch_within_time_limit(self, workload: Workload) -> InfrastructureResult:
         if self._timeout_seconds is None:
@@ -162,8 +176,7 @@ class Run:
             await self._kill(workload)
         finally:
             self._output.close()
-            with CancelScope(shield=True):
-                await workload.aclose()
+            await close_workload(workload)
 
 
 class _TimeLimit:

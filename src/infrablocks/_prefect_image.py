@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
-
-from infrablocks._versions import installed_version
 
 _LATEST_MAJOR = "3"
 _LONGEST_TAG = 128
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
 
 
 def get_prefect_image_name(
@@ -24,7 +24,9 @@ def get_prefect_image_name(
     Returns:
         `prefecthq/prefect:<version>-python<X.Y>[-flavor]`.
     """
-    version = prefect_version or installed_version("prefect") or _LATEST_MAJOR
+    from infrablocks import _versions  # noqa: PLC0415 - it costs import time
+
+    version = prefect_version or _versions.PREFECT or _LATEST_MAJOR
     if "+" in version:
         version = "dev"
     python_version = python_version or f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -33,6 +35,8 @@ def get_prefect_image_name(
 
 
 def _tag(text: str) -> str:
+    if _TAG.fullmatch(text):
+        return text
     from slugify import slugify  # noqa: PLC0415 - it costs import time
 
     slug: str = slugify(text, lowercase=False, max_length=_LONGEST_TAG, regex_pattern=r"[^a-zA-Z0-9_.-]+")

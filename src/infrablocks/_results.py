@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC
+from datetime import UTC
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 # A call that is sync-compatible returns the value itself in a script and a coroutine in a loop. No annotation can tell
 # the two apart, so that to a type checker (and to it alone) its result is the value and a coroutine of it: accepted are
@@ -64,6 +65,9 @@ class WorkloadStatus(_AwaitableOfItself, StrEnum):
     UNKNOWN = "Unknown"
 
 
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
 class InfrastructureResult(_CoroutineOfItself, BaseModel, ABC):
     """How a run ended. True when the status code is 0.
 
@@ -84,9 +88,15 @@ class InfrastructureResult(_CoroutineOfItself, BaseModel, ABC):
     status_code: int
     reason: Reason = Reason.UNKNOWN
     message: str = ""
-    created_at: AwareDatetime | None = None
-    started_at: AwareDatetime | None = None
-    finished_at: AwareDatetime | None = None
+    created_at: UtcDatetime | None = None
+    started_at: UtcDatetime | None = None
+    finished_at: UtcDatetime | None = None
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self:
+        """Refuse to make a result of no back end."""
+        if cls is InfrastructureResult:
+            raise TypeError("InfrastructureResult is abstract: make a result of a back end's own class")
+        return super().__new__(cls)
 
     def __bool__(self) -> bool:
         return self.status_code == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-import anyio
 from anyio import from_thread
 
 from infrablocks._threads import in_event_loop, in_worker_thread
@@ -42,6 +41,9 @@ def sync_compatible(function: Callable[P, Coroutine[Any, Any, Any]]) -> Callable
         bound = partial(function, *args, **kwargs)
         if in_worker_thread():
             return from_thread.run(bound)
-        return anyio.run(bound)
+        import asyncio  # noqa: PLC0415 (its import takes long)
+
+        # Not anyio.run: in a thread of asyncio.to_thread it believes that it is still in the loop.
+        return asyncio.run(bound())
 
     return call

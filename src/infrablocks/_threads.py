@@ -5,7 +5,6 @@ Both backends of anyio are served. Every call says what happens when its task is
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from anyio.lowlevel import RunVar, checkpoint_if_cancelled
 from infrablocks._worker_threads import workers
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 T = TypeVar("T")
@@ -27,11 +27,8 @@ T = TypeVar("T")
 
 def in_event_loop() -> bool:
     """Say whether the caller runs in a task of asyncio or trio."""
-    try:
-        anyio.get_cancelled_exc_class()
-    except RuntimeError:  # anyio's NoEventLoopError, in older versions sniffio's AsyncLibraryNotFoundError
-        return False
-    return True
+    # Not anyio's own answer: that goes by a context variable, which asyncio.to_thread copies into its threads.
+    return _trio_runs() or _asyncio_loop() is not None
 
 
 def in_worker_thread() -> bool:
@@ -45,12 +42,34 @@ def in_worker_thread() -> bool:
 
 def loop_scheduler() -> Callable[[Callable[[], object]], object]:
     """Give the running loop's own way to have a function called in it from any thread, without waiting for it."""
-    if "trio" in sys.modules:
+    if _trio_runs():
         import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
 
-        if trio.lowlevel.in_trio_run():
-            return trio.lowlevel.current_trio_token().run_sync_soon
-    return asyncio.get_running_loop().call_soon_threadsafe
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    loop = _asyncio_loop()
+    if loop is None:
+        raise RuntimeError("there is no event loop in this thread")
+    return loop.call_soon_threadsafe
+
+
+# A loop that runs has been imported; asyncio, whose import takes long, may not be needed at all.
+def _asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    if "asyncio" not in sys.modules:
+        return None
+    import asyncio  # noqa: PLC0415
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _trio_runs() -> bool:
+    if "trio" not in sys.modules:
+        return False
+    import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
+
+    return trio.lowlevel.in_trio_run()
 
 
 class ThreadsafeEvent:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Workload(ABC):
     """A workload that exists, made by a block's `_create` or found again by its `_find`.
 
-    `Infrastructure` calls these methods from the event loop: they may be cancelled at every await, and no blocking call
-    happens in them outside of a worker thread. Time limits, `on_cancel` and logging are the base's business.
+    `Infrastructure` calls the coroutines from the event loop: they may be cancelled at every await, and make no
+    blocking call outside of a worker thread. Time limits, `on_cancel` and logging are the base's business.
 
     Attributes:
         identifier: Names the workload for `kill`, `attach` and `status`; the same as its result's.
@@ -47,8 +47,8 @@ class Workload(ABC):
     async def status(self) -> WorkloadStatus:
         """Say where the workload stands now."""
 
-    async def aclose(self) -> None:  # noqa: B027 (many have nothing to release)
+    def close(self) -> None:  # noqa: B027 (many have nothing to release)
         """Release what this object holds (files, connections, temporary folders); never ends the workload.
 
-        Called once, also after a cancelled `watch`, in a scope that is shielded from cancellation.
+        Called once, also after a cancelled `watch`, in a worker thread, where it may block; it is never cancelled.
         """

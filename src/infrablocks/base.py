@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 
 from infrablocks import _environment
-from infrablocks._life_cycle import Run
+from infrablocks._life_cycle import Run, close_workload, obtain_workload
 from infrablocks._output import Output
 from infrablocks._results import InfrastructureResult, Reason, WorkloadStatus
 from infrablocks._sync_compatible import sync_compatible
-from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks._threads import ThreadLimit
 from infrablocks._workload import Workload
 from infrablocks.blocks import Block
 from infrablocks.exceptions import UnsupportedOperation
@@ -76,7 +76,7 @@ class Infrastructure(Block, ABC):
         """Let a plain `async def run` (or kill, attach, status) of a subclass be called from a script as well."""
         super().__pydantic_init_subclass__(**kwargs)
         for name in ("run", "attach", "kill", "status"):
-            function = cls.__dict__.get(name)
+            function = getattr(cls, name)
             if inspect.iscoroutinefunction(function):
                 setattr(cls, name, sync_compatible(function))
 
@@ -142,7 +142,7 @@ class Infrastructure(Block, ABC):
             UnsupportedOperation: Workloads of this block cannot be attached to.
         """
         run = self._run(output)
-        workload = await run_in_worker_thread(lambda: self._reattach(str(identifier), after))
+        workload = await obtain_workload(lambda: self._reattach(str(identifier), after), None, or_else=close_workload)
         return await run.watch_to_the_end(workload)
 
     @sync_compatible
@@ -157,11 +157,11 @@ class Infrastructure(Block, ABC):
             InfrastructureNotFound: There is no such workload (any more).
             InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
         """
-        workload = await run_in_worker_thread(lambda: self._find(str(identifier)))
+        workload = await obtain_workload(lambda: self._find(str(identifier)), None, or_else=close_workload)
         try:
             await workload.kill(grace_seconds)
         finally:
-            await workload.aclose()
+            await close_workload(workload)
 
     @sync_compatible
     async def status(self, identifier: str | int) -> WorkloadStatus:
@@ -174,11 +174,11 @@ class Infrastructure(Block, ABC):
             InfrastructureNotFound: There is no such workload (any more).
             InfrastructureNotAvailable: It is on another host or cluster, or out of reach.
         """
-        workload = await run_in_worker_thread(lambda: self._find(str(identifier)))
+        workload = await obtain_workload(lambda: self._find(str(identifier)), None, or_else=close_workload)
         try:
             return await workload.status()
         finally:
-            await workload.aclose()
+            await close_workload(workload)
 
     def _run(self, output: OutputSink | None) -> Run:
         return Run(

@@ -90,10 +90,6 @@ class PortableProcess(Workload):
         """Say whether it runs."""
         return WorkloadStatus.UNKNOWN if self._process.poll() is not None else WorkloadStatus.RUNNING
 
-    async def aclose(self) -> None:
-        """Take the temporary folder away where the process has ended."""
-        await run_in_worker_thread(self._clean_up)
-
     def _wait(self) -> None:
         while self._process.poll() is None and not cancellation_requested():
             with suppress(subprocess.TimeoutExpired):
@@ -115,7 +111,8 @@ class PortableProcess(Workload):
             else:
                 self._process.send_signal(signal.CTRL_BREAK_EVENT)
 
-    def _clean_up(self) -> None:
+    def close(self) -> None:
+        """Take the temporary folder away where the process has ended."""
         if not self._watched:  # otherwise the threads that read the pipes close them
             for pipe in (self._process.stdout, self._process.stderr):
                 if pipe is not None:

@@ -65,7 +65,7 @@ class StartedProcess(Workload):
         except OSError as error:
             terminate_group(self._process.pid, self._record.start_time, 0, cancellation_requested)
             self._ended = True
-            self._clean_up()
+            self.close()
             message = f"{self._label} could not be watched and was killed: {error.strerror}"
             raise WorkloadCreationError(message) from error
         self._record.write()
@@ -117,10 +117,6 @@ class StartedProcess(Workload):
         """Say whether it runs."""
         return WorkloadStatus.RUNNING if _is_running(self._process.pid) else WorkloadStatus.UNKNOWN
 
-    async def aclose(self) -> None:
-        """Close the pipes, and where the process has ended take its entry, record and temporary folder away."""
-        await run_in_worker_thread(self._clean_up)
-
     async def _wait_for_exit(self) -> None:
         if self._exit_descriptor is None:
             await run_in_worker_thread(self._wait_for_exit_in_thread)
@@ -131,7 +127,8 @@ class StartedProcess(Workload):
         while _is_running(self._process.pid) and not cancellation_requested():
             time.sleep(_CHECK_SECONDS)
 
-    def _clean_up(self) -> None:
+    def close(self) -> None:
+        """Close the pipes, and where the process has ended take its entry, record and temporary folder away."""
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -1,0 +1,302 @@
+"""Where lines go: which sink a stream gets, and what becomes of broken, closed and narrow ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import anyio
+import pytest
+
+from infrablocks._output import Output
+from tests.processes import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+WAIT_SECONDS = 20.0
+
+
+async def pass_on(output: Output, stdout: bytes = b"", stderr: bytes = b"") -> None:
+    """Pass bytes on to the end, as a run does."""
+    try:
+        with anyio.fail_after(WAIT_SECONDS):
+            await output.write("stdout", stdout)
+            await output.write("stderr", stderr)
+            await output.finish()
+    finally:
+        output.close()
+
+
+async def test_the_standard_streams(capfd: pytest.CaptureFixture[str]) -> None:
+    """Stdout goes to stdout and stderr to stderr, to the last byte."""
+    await pass_on(Output(), b"out\nlast", b"err\n\n")
+    assert tuple(capfd.readouterr()) == ("out\nlast", "err\n\n")
+
+
+async def test_replaced_standard_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    """Streams that Python code has put in their place get the text."""
+    await pass_on(Output(), "é☃\n".encode(), b"err")
+    assert tuple(capsys.readouterr()) == ("é☃\n", "err")
+
+
+async def test_streams_are_looked_up_when_the_run_begins() -> None:
+    """The stream that is in place when the output is made counts, not the one when something is printed."""
+    first, second = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(first):
+        output = Output()
+    with contextlib.redirect_stdout(second):
+        await pass_on(output, b"here\n")
+    assert (first.getvalue(), second.getvalue()) == ("here\n", "")
+
+
+async def test_a_callable_gets_whole_lines() -> None:
+    """A callable is called with the stream's name and one line, its end included."""
+    lines = Lines()
+    await pass_on(Output(lines), b"a\n\n  b \r\nc", b"\xc3\xa9\n")
+    assert sorted(lines) == sorted(
+        [("stdout", "a\n"), ("stdout", "\n"), ("stdout", "  b \r\n"), ("stdout", "c"), ("stderr", "é\n")]
+    )
+    assert lines.text() == "a\n\n  b \r\nc"
+
+
+async def test_an_object_with_write() -> None:
+    """The method `write` of an object is called in the same way, one call at a time."""
+
+    class Sink:
+        def __init__(self) -> None:
+            self.lines: list[tuple[str, str]] = []
+            self.busy = threading.Lock()
+
+        def write(self, stream: str, line: str) -> None:
+            assert self.busy.acquire(blocking=False)
+            self.lines.append((stream, line))
+            self.busy.release()
+
+    sink = Sink()
+    await pass_on(Output(sink), b"a\n" * 500, b"b\n" * 500)
+    assert sorted(sink.lines) == [("stderr", "b\n")] * 500 + [("stdout", "a\n")] * 500
+
+
+async def test_bytes_that_are_no_text() -> None:
+    """What is not UTF-8 becomes U+FFFD; nothing fails."""
+    lines = Lines()
+    await pass_on(Output(lines), b"\xff\n\xc3\n\xe2\x98\nok\xed\xa0\x80\n\0\n")
+    assert lines.text() == "�\n�\n�\nok���\n\0\n"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+async def test_characters_cut_between_chunks(pieces: int) -> None:
+    """A character that comes in several chunks is one character."""
+    lines = Lines()
+    output = Output(lines)
+    data = "é☃𝄞\n".encode() * 20
+    for start in range(0, len(data), pieces):
+        await output.write("stdout", data[start : start + pieces])
+    await pass_on(output)
+    assert lines.text() == data.decode()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("disk full"), ValueError("disk full"), SystemExit("disk full"), KeyboardInterrupt("disk full")]
+)
+async def test_a_sink_that_raises(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever a sink raises, the run goes on, one warning says so, and the sink is left alone from then on."""
+    calls = []
+
+    def sink(stream: str, line: str) -> None:
+        calls.append((stream, line))
+        raise error
+
+    output = Output(sink)
+    for _ in range(100):
+        await output.write("stdout", b"line\n" * 10_000)
+    await pass_on(output)
+    assert calls == [("stdout", "line\n")]
+    assert [(record.name, record.levelno) for record in caplog.records] == [("infrablocks.output", logging.WARNING)]
+    assert "disk full" in caplog.text
+
+
+async def test_an_error_without_text_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """The warning says what was raised even where the exception has no text."""
+
+    def sink(_stream: str, _line: str) -> NoReturn:
+        raise AssertionError
+
+    await pass_on(Output(sink), b"x\n")
+    assert "AssertionError()" in caplog.text
+
+
+async def test_one_broken_stream_leaves_the_other(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stdout that is closed loses what is printed there, with one warning; stderr goes on."""
+    closed = io.StringIO()
+    closed.close()
+    with contextlib.redirect_stdout(closed):
+        output = Output()
+    await pass_on(output, b"lost\n", b"kept\n")
+    assert capsys.readouterr().err == "kept\n"
+    assert [record.message.split(" ", 1)[0] for record in caplog.records] == ["stdout"]
+
+
+async def test_no_stdout_at_all(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A program without stdout (sys.stdout is None) loses the output, which is nothing to warn of."""
+    monkeypatch.setattr(sys, "stdout", None)
+    await pass_on(Output(), b"nowhere\n")
+    assert caplog.records == []
+
+
+def plain_stream(descriptor: int) -> io.TextIOWrapper:
+    """Make a stream as Python makes its own stdout."""
+    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False)), encoding="utf-8")
+
+
+@pytest.mark.parametrize("shut", ["close", "detach", "close the descriptor", "close the reader"])
+async def test_a_plain_stdout_that_is_shut(
+    shut: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However a stdout was closed, the run goes on with one warning."""
+    reader, writer = os.pipe()
+    stream = plain_stream(writer)
+    monkeypatch.setattr(sys, "stdout", stream)
+    match shut:
+        case "close":
+            stream.close()
+        case "detach":
+            stream.detach()
+        case "close the descriptor":
+            os.close(writer)
+        case _:
+            os.close(reader)
+    await pass_on(Output(), b"lost\n")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    for descriptor in (reader, writer):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("make", [io.StringIO, io.BytesIO, tempfile.TemporaryFile])
+def test_a_file_is_no_sink(make: Callable[[], Any]) -> None:
+    """A file is refused at once, with what to give instead: its `write` does not take a stream."""
+    with make() as file, pytest.raises(TypeError, match="is a file; give a callable instead"):
+        Output(file)
+
+
+@pytest.mark.parametrize("sink", ["file.txt", 5, b"", [], object()])
+def test_what_is_no_sink(sink: Any) -> None:
+    """Anything that cannot be called and has no `write` is refused at once."""
+    with pytest.raises(TypeError, match="neither a callable"):
+        Output(sink)
+
+
+def test_a_coroutine_function_is_no_sink() -> None:
+    """A coroutine function is refused, which nobody would await."""
+
+    async def sink(stream: str, line: str) -> None:
+        """Never called."""
+
+    class Sink:
+        async def write(self, stream: str, line: str) -> None:
+            """Never called."""
+
+    for wrong in (sink, Sink()):
+        with pytest.raises(TypeError, match="is asynchronous"):
+            Output(wrong)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [("ascii", "a\\xe9\\u2603\\u20ac\\x81\n"), ("cp1252", "aé\\u2603€\\x81\n"), ("utf-8", "aé☃€\x81\n")],
+)
+async def test_a_text_stream_that_cannot_show_everything(
+    encoding: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Characters that a stream does not have are escaped, with one warning for the stream; all others are shown."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    with contextlib.redirect_stdout(stream):
+        output = Output()
+    await output.write("stdout", "aé☃€\x81\n".encode())
+    await pass_on(output, "aé☃€\x81\n".encode())
+    buffer: Any = stream.buffer
+    assert buffer.getvalue().decode(encoding) == 2 * text
+    assert len(caplog.records) == (0 if encoding == "utf-8" else 1)
+
+
+RUN = """
+import logging, sys, anyio
+from infrablocks._output import Output
+logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+
+async def main():
+    output = Output()
+    for _ in range(2):
+        await output.write("stdout", "aé☃\\n".encode())
+    await output.write("stdout", b"\\xff\\n")
+    await output.finish()
+    output.close()
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed", "warnings"),
+    [
+        ("ascii", b"a\\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
+        ("latin-1", b"a\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
+        ("utf-8", "aé☃\naé☃\n\ufffd\n".encode(), 0),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["-u"]])
+def test_a_narrow_stdout(encoding: str, printed: bytes, warnings: int, options: list[str]) -> None:
+    """An interpreter whose stdout is no UTF-8 prints escapes, warns once and ends well."""
+    environ = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = subprocess.run(
+        [sys.executable, *options, "-c", RUN], capture_output=True, check=False, env=environ, timeout=WAIT_SECONDS
+    )
+    assert (ended.returncode, ended.stdout) == (0, printed)
+    assert ended.stderr.count(b"WARNING") == warnings
+    assert ended.stderr.count(b"\n") == warnings
+
+
+def test_the_order_with_the_program_s_own_print() -> None:
+    """What the program printed before stands before, what it prints afterwards behind, also unflushed."""
+    script = RUN.replace("anyio.run(main)", "print('before'); anyio.run(main); print('after')")
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=WAIT_SECONDS)
+    assert ended.stdout.splitlines()[0] == b"before"
+    assert ended.stdout.splitlines()[-1] == b"after"
+
+
+def test_a_stdout_that_does_not_block() -> None:
+    """A pipe that somebody has made non-blocking loses nothing, of the program's own print neither."""
+    script = (
+        "import os; os.set_blocking(1, False); print('p' * 7000)\n"
+        + RUN.replace("anyio.run(main)", "anyio.run(main); os.set_blocking(1, True)")
+    ).replace("range(2)", "range(40_000)")
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        printed, errors = process.communicate(timeout=WAIT_SECONDS)
+    assert errors == b""
+    assert printed == b"p" * 7000 + b"\n" + "aé☃\n".encode() * 40_000 + "\ufffd\n".encode()
+
+
+def test_stdout_and_stderr_into_one_file(tmp_path: Path) -> None:
+    """Streams that end in the same place share a writer: no line of one is inside of a line of the other."""
+    script = RUN.replace(
+        'await output.write("stdout", "aé☃\\n".encode())',
+        'await output.write("stdout", b"o" * 5000 + b"\\n"); await output.write("stderr", b"e" * 5000 + b"\\n")',
+    ).replace("range(2)", "range(300)")
+    with (tmp_path / "both").open("wb") as both:
+        subprocess.run([sys.executable, "-c", script], check=True, stdout=both, stderr=both, timeout=WAIT_SECONDS)
+    lines = (tmp_path / "both").read_bytes().splitlines()
+    assert sorted(lines) == [b"e" * 5000] * 300 + [b"o" * 5000] * 300 + ["\ufffd".encode()]
