@@ -1,5 +1,6 @@
 """Run a command as a local process, a Docker container or a Kubernetes Job, watch it to the end and say how it went."""
 
+from infrablocks._output import Output, OutputSink
 from infrablocks._sync_compatible import sync_compatible
 from infrablocks.base import Infrastructure, InfrastructureResult, Reason, Workload, WorkloadStatus
 from infrablocks.blocks import Block, get_block_class, list_block_types
@@ -31,6 +32,8 @@ __all__ = [
     "InvalidBlockFile",
     "InvalidManifest",
     "InvalidSettings",
+    "Output",
+    "OutputSink",
     "Process",
     "ProcessResult",
     "Reason",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -85,13 +86,12 @@ async def test_a_daemon_does_not_hold_the_run_up(tmp_path: Path, caplog: pytest.
 
 async def test_all_output_arrives_although_the_reader_is_slow() -> None:
     """What was printed by the end of the command arrives in full, also through a sink slower than the drain's limit."""
-    release = anyio.Event()
-    token = anyio.lowlevel.current_token()
+    release = threading.Event()
     lines = Lines()
 
     def slow(stream: str, line: str) -> None:
         if not lines:
-            anyio.from_thread.run(release.wait, token=token)
+            release.wait()
         lines(stream, line)
 
     async with anyio.create_task_group() as tasks:

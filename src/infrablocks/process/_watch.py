@@ -26,7 +26,6 @@ from infrablocks.process._spawn import spawn
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from subprocess import Popen
 
     from infrablocks._output import Output, StreamName
     from infrablocks.process._result import ProcessResult
@@ -135,8 +134,9 @@ class StartedProcess(Workload):
         if self._exit_descriptor is not None:
             os.close(self._exit_descriptor)
         if not self._ended and _is_running(self._process.pid):
-            with _left_processes_lock:
-                _left_processes.append(self._process)
+            with _left_pids_lock:
+                _left_pids.append(self._process.pid)
+            self._process.returncode = 0  # `Popen` would complain about a process that still runs
             return
         # Only now is the pid free for another process to get.
         self._process.poll()
@@ -230,11 +230,19 @@ def _remove_folder(folder: Path) -> None:
 
 # Processes that outlive the run that started them (on_cancel="leave"): they are waited for when they have ended, so
 # that they do not stay in the process table.
-_left_processes: list[Popen[bytes]] = []
-_left_processes_lock = threading.Lock()
+_left_pids: list[int] = []
+_left_pids_lock = threading.Lock()
 
 
 def _reap_left_processes() -> None:
-    if _left_processes:
-        with _left_processes_lock:
-            _left_processes[:] = [process for process in _left_processes if process.poll() is None]
+    if _left_pids:
+        with _left_pids_lock:
+            _left_pids[:] = [pid for pid in _left_pids if not _reap(pid)]
+
+
+def _reap(pid: int) -> bool:
+    """Take a process that has ended out of the process table; False while it runs."""
+    try:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        return True

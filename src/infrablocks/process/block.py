@@ -36,6 +36,7 @@ class Process(Infrastructure):
         from infrablocks import Process
 
         result = Process(command=["sh", "-c", "echo hello; exit 3"]).run()
+        #> hello
         assert result.status_code == 3
         ```
     """
