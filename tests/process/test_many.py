@@ -70,8 +70,9 @@ async def test_three_hundred_cancelled_at_once() -> None:
         took = time.monotonic() - before
         ticker.cancel_scope.cancel()
     assert children() == set()
-    assert took < 5
-    assert worst < 0.5
+    # One after the other they would take 300 grace periods; a loop that does the work itself would stand still for it.
+    assert took < 20
+    assert worst < 2
 
 
 def test_first_uses_at_once() -> None:

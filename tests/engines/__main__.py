@@ -1,0 +1,63 @@
+"""The command line: ``python -m tests.engines up|down|status [NAME ...]``."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from tests.engines.catalogue import ENGINES
+from tests.engines.engine import Engine
+from tests.engines.errors import EngineError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 1 if an engine could not be brought up or down, or, for status, is not up."""
+    parser = argparse.ArgumentParser(prog="python -m tests.engines", description="Real engines for integration tests.")
+    parser.add_argument("command", choices=_COMMANDS, help="start, stop or look at engines")
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"some of {', '.join(ENGINES)}; without: all")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(ENGINES):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+    chosen = [engine for name, engine in ENGINES.items() if not options.names or name in options.names]
+    return 0 if _COMMANDS[options.command](chosen) else 1
+
+
+def _up(engines: list[Engine]) -> bool:
+    results = [_attempt(engine, engine.up) for engine in engines]
+    return all(results) and _status(engines)
+
+
+def _down(engines: list[Engine]) -> bool:
+    # Engines use the registry, so it goes last.
+    results = [_attempt(engine, engine.down) for engine in reversed(engines)]
+    return all(results)
+
+
+def _status(engines: list[Engine]) -> bool:
+    states = [engine.status() for engine in engines]
+    for state in states:
+        _say(f"{state.name:9} {'up' if state.up else 'down':5} {state.detail}")
+    return all(state.up for state in states)
+
+
+def _attempt(engine: Engine, action: Callable[[], None]) -> bool:
+    """Do it and say how long it took; an engine that fails does not keep the others from their turn."""
+    started = time.monotonic()
+    try:
+        action()
+    except EngineError as error:
+        _say(f"{engine.name}: {action.__name__} failed: {error}")
+        return False
+    _say(f"{engine.name}: {action.__name__} after {time.monotonic() - started:.1f} s")
+    return True
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+_COMMANDS: dict[str, Callable[[list[Engine]], bool]] = {"up": _up, "down": _down, "status": _status}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""What every engine can do, and what container engines share."""
+
+import abc
+import json
+import os
+import shutil
+import signal
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import docker
+
+from tests.engines import cgroups, images, namespaces
+from tests.engines.errors import EngineError, tail
+from tests.engines.locks import exclusive
+from tests.engines.namespaces import Namespace
+from tests.engines.packages import install
+from tests.engines.paths import state_directory
+from tests.engines.processes import ProcessRecord
+from tests.engines.unix_http import get
+
+
+@dataclass(frozen=True)
+class Status:
+    """How an engine is doing, for people to read."""
+
+    name: str
+    up: bool
+    detail: str
+
+
+class Engine(abc.ABC):
+    """An engine that tests talk to. Objects hold no state: any process of this machine may use the same engine.
+
+    Calling anything twice is safe. Nothing here may be used from several threads at once.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+
+    @property
+    def directory(self) -> Path:
+        """The directory of everything that this engine writes while it is up; logs stay there when it is down."""
+        return state_directory() / self.name
+
+    @property
+    def how_to_get_it(self) -> str:
+        """The command that brings the engine up, to be run from the checkout."""
+        return f"python -m tests.engines up {self.name}"
+
+    def up(self) -> None:
+        """Install, build, clean up after a crash and start, whatever of this is needed.
+
+        Raises:
+            EngineError: One of those failed; what was half done is taken back.
+        """
+        with exclusive(state_directory() / "lock"):
+            if self.is_up():
+                return
+            if os.geteuid() != 0:
+                raise EngineError("only root can make the namespaces, mounts and control groups of engines")
+            install(self.packages)
+            self._clean()
+            shutil.rmtree(self.directory, ignore_errors=True)  # the logs of last time
+            self.directory.mkdir(parents=True)
+            try:
+                self._start()
+            except BaseException:
+                self._clean()
+                raise
+
+    def down(self) -> None:
+        """Stop the engine and all that it started, also after a crash, and remove its data but not its logs."""
+        with exclusive(state_directory() / "lock"):
+            self._clean()
+
+    @abc.abstractmethod
+    def is_up(self) -> bool:
+        """Tell whether the engine answers, without starting anything."""
+
+    @abc.abstractmethod
+    def status(self) -> Status:
+        """Return how it is doing, without starting anything."""
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """Send SIGKILL to the engine itself, as a crash would; `restart` brings it back with its data."""
+
+    @abc.abstractmethod
+    def restart(self) -> None:
+        """Stop the engine itself if it runs, start it again with its data, and wait until it answers."""
+
+    @abc.abstractmethod
+    def _start(self) -> None:
+        """Start it in an empty directory, and return when it answers."""
+
+    @abc.abstractmethod
+    def _clean(self) -> None:
+        """Stop and remove everything."""
+
+    def _remove_files(self) -> None:
+        for path in self.directory.glob("*"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.suffix != ".log":
+                path.unlink()
+
+    @staticmethod
+    def _wait_until(ready: Callable[[], bool], process: ProcessRecord, log: Path, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            # In this order: on a fixed port somebody else's process may be the one that answers.
+            if not process.is_alive():
+                raise EngineError(f"the process ended before it was ready; {tail(log)}")
+            if ready():
+                return
+            if time.monotonic() > deadline:
+                raise EngineError(f"not ready after {seconds} s; {tail(log)}")
+            time.sleep(0.05)
+
+
+class ContainerEngine(Engine):
+    """An engine that speaks Docker's API on a unix socket, in a room of its own."""
+
+    version: ClassVar[str]
+    """What its version number starts with."""
+
+    stop_grace: ClassVar[float] = 20
+    """How many seconds the daemon has to end by itself: Docker gives its containers ten, even if told less."""
+
+    @property
+    def socket(self) -> Path:
+        """The API's socket."""
+        return self.directory / "api.sock"
+
+    @property
+    def docker_host(self) -> str:
+        """The value for DOCKER_HOST."""
+        return f"unix://{self.socket}"
+
+    @property
+    def log(self) -> Path:
+        """What the daemon says."""
+        return self.directory / "daemon.log"
+
+    @property
+    def control_group(self) -> str:
+        """Below this group are those of its containers. Another state directory has another one."""
+        return f"infrablocks-{self.name}-{zlib.crc32(str(self.directory).encode()):08x}"
+
+    @property
+    def namespace(self) -> Namespace:
+        """The room of daemon and containers; tests use it to listen where containers can connect."""
+        return Namespace(self.directory)
+
+    @property
+    def daemon(self) -> ProcessRecord | None:
+        """The daemon's process, as seen from outside its room; None if it was never started."""
+        return ProcessRecord.read(self._pid_file)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "daemon.pid"
+
+    def _running(self) -> ProcessRecord:
+        daemon = self.daemon
+        if daemon is None or not daemon.is_alive():
+            raise EngineError(f"{self.name} does not run; to get it: {self.how_to_get_it}")
+        return daemon
+
+    def client(self, timeout: int = 30) -> docker.DockerClient:
+        """Return a client of the SDK; the caller closes it."""
+        return docker.DockerClient(base_url=self.docker_host, timeout=timeout)
+
+    def is_up(self) -> bool:
+        """Tell whether the engine answers, without starting anything."""
+        daemon = self.daemon
+        return daemon is not None and daemon.is_alive() and self._answers()
+
+    def status(self) -> Status:
+        """Return its version, process and address, or how to get it."""
+        daemon, answer = self.daemon, get(self.socket, "/version")
+        if daemon is None or not daemon.is_alive() or answer is None:
+            return Status(self.name, up=False, detail=self.how_to_get_it)
+        version = json.loads(answer)
+        detail = f"version {version['Version']}, API {version['ApiVersion']}, pid {daemon.pid}, {self.docker_host}"
+        return Status(self.name, up=True, detail=detail)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the daemon; what becomes of its containers is the engine's affair."""
+        if self.daemon is not None:
+            self.daemon.signal(signal.SIGKILL)
+            self.daemon.wait(10)
+
+    def stop(self) -> None:
+        """Stop the daemon only, gracefully; `restart` brings it back."""
+        if self.daemon is not None:
+            self.daemon.stop(self.stop_grace)
+
+    def restart(self) -> None:
+        """Stop the daemon gracefully if it runs and start it again in the same room."""
+        self.stop()
+        self._start_daemon()
+
+    def load(self, image: images.Image) -> None:
+        """Load an image from an archive."""
+        client = self.client()
+        try:
+            client.images.load(image.archive())
+        finally:
+            client.close()
+
+    def _start(self) -> None:
+        install((*namespaces.PACKAGES, *images.PACKAGES))
+        self.namespace.create()
+        self._start_daemon()
+        self.load(images.busybox())
+        self.load(images.entrypoint())
+
+    def _start_daemon(self) -> None:
+        daemon = self._launch()
+        daemon.write(self._pid_file)
+        self._wait_until(self._answers, daemon, self.log)
+
+    def _clean(self) -> None:
+        if self.daemon is not None:
+            self.daemon.stop(grace=5)  # nobody will miss the containers
+        self.namespace.destroy()
+        cgroups.remove(self.control_group)
+        self._remove_files()
+
+    def _answers(self) -> bool:
+        return get(self.socket, "/_ping") == b"OK"
+
+    @abc.abstractmethod
+    def _launch(self) -> ProcessRecord:
+        """Start the daemon in the room, which is there."""

@@ -1,0 +1,66 @@
+"""Install what Debian has, and keep its services from starting."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tests.engines.errors import EngineError
+
+_POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def install(packages: Iterable[str]) -> None:
+    """Install those packages that are missing; does nothing, and asks no registry, when all are there.
+
+    Raises:
+        EngineError: We are not root, or apt failed.
+    """
+    missing = sorted(set(packages) - _installed(packages))
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise EngineError(f"missing packages, and only root may install them: {' '.join(missing)}")
+    with _no_services():
+        _apt_get("update", "--quiet")
+        _apt_get("install", "--quiet", "--yes", "--no-install-recommends", *missing)
+
+
+def _installed(packages: Iterable[str]) -> set[str]:
+    query = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages],
+        capture_output=True,
+        text=True,
+        check=False,  # it fails when it does not know one of them
+    )
+    return {line.split()[0] for line in query.stdout.splitlines() if line.endswith(" installed")}
+
+
+def _apt_get(*arguments: str) -> None:
+    done = subprocess.run(
+        # Somebody else may be installing something at this moment: wait for the lock.
+        ["nice", "-n", "19", "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"apt-get {arguments[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+
+
+@contextlib.contextmanager
+def _no_services() -> Iterator[None]:
+    """Refuse the start of services while packages are installed: Debian's docker.io would start a daemon."""
+    if _POLICY.exists():  # container and virtual machine images often have one that says the same
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)

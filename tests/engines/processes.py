@@ -1,0 +1,164 @@
+"""Start processes that outlive us, remember them, and stop exactly those and no others.
+
+A pid alone is not enough: by the time somebody calls ``down`` it may belong to another program. A record therefore
+holds the boot and the start time too, and every signal goes through a pidfd that was opened before they were compared.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.engines.errors import EngineError, tail
+
+# Daemons get no variables of the caller's: a proxy or a DOCKER_HOST would change what they do.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# The shell ends at once, so that init is the parent: nobody here has to reap, and no zombie looks alive.
+_LAUNCH = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _start_time(pid: int) -> int | None:
+    """Return the start time of a process in clock ticks since boot; None for one that is gone or a zombie."""
+    try:
+        # The second field is the program's name in parentheses and may hold anything, parentheses too.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, started = fields[0], fields[19]
+    return None if state in "ZX" else int(started)
+
+
+@dataclass(frozen=True)
+class ProcessRecord:
+    """One process, recognisable after its pid was reused or the machine was restarted."""
+
+    pid: int
+    started: int
+    boot: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Describe a running process.
+
+        Raises:
+            ProcessLookupError: There is none of that pid.
+        """
+        started = _start_time(pid)
+        if started is None:
+            raise ProcessLookupError(f"no process {pid}")
+        return cls(pid, started, _boot_id())
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Read a pid file; None if there is none or it was cut short."""
+        try:
+            pid, started, boot = path.read_text().split()
+            return cls(int(pid), int(started), boot)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Write a pid file, whole or not at all."""
+        unfinished = path.with_name(path.name + ".new")
+        unfinished.write_text(f"{self.pid} {self.started} {self.boot}\n")
+        unfinished.rename(path)
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return self.boot == _boot_id() and self.started == _start_time(self.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens if the process is gone."""
+        with self._pidfd() as descriptor, contextlib.suppress(ProcessLookupError):
+            if descriptor is not None:
+                signal.pidfd_send_signal(descriptor, number)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the process; tell whether it came."""
+        with self._pidfd() as descriptor:
+            if descriptor is None:
+                return True
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+
+    def stop(self, grace: float) -> None:
+        """End the process: TERM, then KILL after the grace period. Safe to call twice.
+
+        Raises:
+            EngineError: It survived even KILL, which is a matter for the kernel.
+        """
+        self.signal(signal.SIGTERM)
+        if self.wait(grace):
+            return
+        self.signal(signal.SIGKILL)
+        if not self.wait(10):
+            raise EngineError(f"process {self.pid} survived SIGKILL; see /proc/{self.pid}/stack")
+
+    @contextlib.contextmanager
+    def _pidfd(self) -> Iterator[int | None]:
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            yield None
+            return
+        try:
+            # Compared after opening: from here on the descriptor cannot come to mean another process.
+            yield descriptor if self.is_alive() else None
+        finally:
+            os.close(descriptor)
+
+
+def launch(
+    command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, inherit: Sequence[int] = ()
+) -> ProcessRecord:
+    """Start a program in a session of its own, its output appended to a log, its input the null device.
+
+    Args:
+        command: The program and its arguments.
+        log: The file for both of its output streams.
+        environment: All of its variables but PATH, which is the system's unless given.
+        inherit: Open descriptors which the program gets under the same numbers.
+
+    Raises:
+        EngineError: It ended at once.
+    """
+    shell = subprocess.run(
+        ["sh", "-c", _LAUNCH, "sh", str(log), *command],
+        env={"PATH": SYSTEM_PATH, **(environment or {})},
+        pass_fds=inherit,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    try:
+        return ProcessRecord.of(int(shell.stdout))
+    except ProcessLookupError as error:
+        raise EngineError(f"{command[0]} ended at once; {tail(log)}") from error
+
+
+def only_child(parent: ProcessRecord, log: Path) -> ProcessRecord:
+    """Return the one child of a program that forks once and waits, such as unshare and nsenter.
+
+    Raises:
+        EngineError: The parent ended, or has no child after five seconds.
+    """
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    deadline = time.monotonic() + 5
+    while parent.is_alive() and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for pid in children.read_text().split():
+                return ProcessRecord.of(int(pid))
+        time.sleep(0.005)
+    raise EngineError(f"process {parent.pid} has no child; {tail(log)}")
