@@ -124,7 +124,7 @@ def prefect_settings(environ: Mapping[str, str] | None = None) -> dict[str, str]
     Prefect itself is not needed. A file that cannot be used is warned of once, and the variables alone are given.
     """
     environ = os.environ if environ is None else environ
-    variables = {name: value for name, value in environ.items() if _is_setting(name)}
+    variables = {name: environ[name] for name in environ if _is_setting(name)}
     return {**_profile_settings(environ), **variables}
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from concurrent.futures import Future
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -131,7 +130,7 @@ async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | N
             with CancelScope(shield=True):
                 await _wait_through_cancellation(call.finished)
             raise
-        return call.outcome.result()
+        return call.outcome()
 
 
 class _Call(Generic[T]):
@@ -140,7 +139,8 @@ class _Call(Generic[T]):
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self._context = copy_context()
-        self.outcome: Future[T] = Future()
+        self._outcome: T
+        self._error: BaseException | None = None
         self.finished = ThreadsafeEvent()
         self.cancellation_requested = threading.Event()
 
@@ -148,11 +148,17 @@ class _Call(Generic[T]):
         """Make the call; in the thread."""
         self._context.run(_current_call.set, self)
         try:
-            self.outcome.set_result(self._context.run(self._function))
+            self._outcome = self._context.run(self._function)
         except BaseException as error:  # noqa: BLE001 (raised by the task)
-            self.outcome.set_exception(error)
+            self._error = error
         finally:
             self.finished.set()
+
+    def outcome(self) -> T:
+        """Give the result, or raise what was raised."""
+        if self._error is not None:
+            raise self._error
+        return self._outcome
 
 
 _current_call: ContextVar[_Call[Any]] = ContextVar("infrablocks_current_call")

@@ -8,13 +8,12 @@ import os
 import struct
 import termios
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio import wait_readable
 from anyio.lowlevel import checkpoint
-
-from infrablocks.process._spawn import PIPE_BYTES
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -23,12 +22,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("infrablocks.process")
 
+# Linux gives a pipe 64 KiB, and lets an ordinary user have 64 MiB in all pipes together: more is for those who fill it.
+# https://man7.org/linux/man-pages/man7/pipe.7.html
+_USUAL_PIPE_BYTES = 64 * 1024
+_LARGE_PIPE_BYTES = 256 * 1024
+
 
 class _Buffer(threading.local):
     """The buffer that all pipes of a thread are read into, one after the other: a waiting run needs none of its own."""
 
     def __init__(self) -> None:
-        self.view = memoryview(bytearray(PIPE_BYTES))
+        self.view = memoryview(bytearray(_LARGE_PIPE_BYTES))
 
 
 _buffer = _Buffer()
@@ -45,6 +49,7 @@ class PipeCopy:
         self._taken = 0
         self._copied = 0
         self._needed: int | None = None
+        self._enlarged = False
         self._complete = anyio.Event()
         self._closed = anyio.Event()
 
@@ -68,8 +73,21 @@ class PipeCopy:
                 logger.warning("Reading the %s of a process failed: %s", self._stream, error)
                 return b""
             if count is not None:
+                if count == _USUAL_PIPE_BYTES and not self._enlarged:
+                    self._enlarge()
                 return bytes(_buffer.view[:count])
             await wait_readable(self._pipe.fileno())
+
+    def _enlarge(self) -> None:
+        """Give a process that fills its pipe a larger one, so that it waits for us less often."""
+        self._enlarged = True
+        with suppress(OSError):  # the user has no more to give
+            fcntl.fcntl(self._pipe.fileno(), fcntl.F_SETPIPE_SZ, _LARGE_PIPE_BYTES)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can print any more and everything is copied."""
+        return self._closed.is_set()
 
     async def wait_for_rest(self) -> None:
         """Wait, after the command has ended, until all it printed is copied, however slow the reader is."""

@@ -23,7 +23,7 @@ from infrablocks._results import WorkloadStatus
 from infrablocks._threads import ThreadsafeEvent, cancellation_requested, run_in_worker_thread
 from infrablocks._workload import Workload
 from infrablocks.process._result import process_result
-from infrablocks.process._spawn import PIPE_BYTES, spawn
+from infrablocks.process._spawn import spawn
 
 if TYPE_CHECKING:
     from infrablocks._output import Output, StreamName
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("infrablocks.process")
 
 _CHECK_SECONDS = 0.05
+_READ_BYTES = 64 * 1024
 _DRAIN_SECONDS = 0.5
 
 
@@ -127,7 +128,7 @@ def _copy_in_thread(pipe: IO[bytes], stream: StreamName, output: Output) -> Thre
 
     def copy() -> None:
         with pipe:
-            while data := pipe.read(PIPE_BYTES):
+            while data := pipe.read(_READ_BYTES):
                 output.write_from_thread(stream, data)
         copied.set()
 

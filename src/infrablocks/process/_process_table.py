@@ -39,7 +39,11 @@ class ProcessEntry(NamedTuple):
 def process_entry(pid: int) -> ProcessEntry | None:
     """Read the entry of one process; None where there is none."""
     try:
-        text = (_PROC / str(pid) / "stat").read_bytes()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(descriptor, 4096)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The name, in brackets, may hold blanks and brackets itself.

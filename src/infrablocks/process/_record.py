@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -38,24 +38,22 @@ class RunRecord:
     pid: int
     start_time: int
 
-    @property
-    def path(self) -> Path:
-        """The record's file."""
-        return _runs_directory() / f"{self.host}-{self.pid}.json"
-
     def write(self) -> None:
         """Write the record. Where that cannot be done the run goes on; its process is then not found by `kill`."""
         try:
-            _write_private(self.path, json.dumps(asdict(self)).encode())
+            _write_private(_record_path(self.host, self.pid), json.dumps(vars(self)).encode())
         except OSError as error:
             logger.warning("No run record for process %d: `kill` and `status` will not find it (%s)", self.pid, error)
 
     def remove(self) -> None:
         """Remove the record; it may be gone already."""
+        path = _record_path(self.host, self.pid)
         try:
-            self.path.unlink(missing_ok=True)
+            os.unlink(path)  # noqa: PTH108 (as for `_record_path`)
+        except FileNotFoundError:
+            pass
         except OSError as error:
-            logger.warning("The run record %s could not be removed: %s", self.path, error)
+            logger.warning("The run record %s could not be removed: %s", path, error)
 
     def is_running(self) -> bool:
         """Say whether the process that was started runs, and not another one that has got its pid."""
@@ -86,7 +84,7 @@ def find_record(identifier: str) -> RunRecord:
         raise InfrastructureNotFound(f"{identifier!r} is not the identifier of a process: `pid` or `host:pid`.")
     if host and host != here:
         raise InfrastructureNotAvailable(f"Process {pid} runs on {host}, this is {here}: make this call there.")
-    record = _read(_runs_directory() / f"{here}-{int(pid)}.json")
+    record = _read(_record_path(here, int(pid)))
     if record is not None and record.boot_id == boot_id() and record.pid_namespace != pid_namespace():
         raise InfrastructureNotAvailable(f"Process {pid} runs in another container of {here}: make this call there.")
     if record is None or record.boot_id != boot_id() or not record.is_running():
@@ -96,27 +94,30 @@ def find_record(identifier: str) -> RunRecord:
     return record
 
 
-def _read(path: Path) -> RunRecord | None:
+def _read(path: str) -> RunRecord | None:
     try:
-        return RunRecord(**json.loads(path.read_bytes()))
+        return RunRecord(**json.loads(Path(path).read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise InfrastructureNotAvailable(f"The run record {path} cannot be read: {error}") from error
 
 
-def _runs_directory() -> Path:
-    return Path(os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks").expanduser() / "runs"
+def _record_path(host: str, pid: int) -> str:
+    # Every run comes by here twice: a Path would take longer than the file itself.
+    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
+    return f"{os.path.expanduser(home)}/runs/{host}-{pid}.json"  # noqa: PTH111
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def _write_private(path: str, data: bytes) -> None:
     """Write a file that only its owner may read. Nobody looks for it before the run is reported, which comes later."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
+        folder = Path(path).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         descriptor = os.open(path, flags, 0o600)
     try:
         os.write(descriptor, data)

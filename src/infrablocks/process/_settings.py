@@ -36,8 +36,10 @@ class ProcessSettings:
     working_dir: Path | None
     stream_output: bool
 
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Give the whole environment of the process, secrets included."""
+    def environment(self, inherited: Mapping[str, str]) -> Mapping[str, str]:
+        """Give the whole environment of the process, with its secrets; `inherited` itself where nothing changes it."""
+        if not self.variables and not self.removed_variables:
+            return inherited
         kept = {name: value for name, value in inherited.items() if name not in self.removed_variables}
         return {**kept, **_environment.revealed(self.variables)}
 

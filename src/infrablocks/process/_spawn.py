@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from infrablocks.exceptions import WorkloadCreationError
 
 if TYPE_CHECKING:
-    from infrablocks.process._settings import ProcessSettings
+    from collections.abc import Mapping
 
-PIPE_BYTES = 256 * 1024
-"""Capacity of the pipes that a process prints into; with the usual 64 KiB a fast one waits for us more often."""
+    from infrablocks.process._settings import ProcessSettings
 
 
 def spawn(settings: ProcessSettings) -> tuple[subprocess.Popen[bytes], Path | None]:
@@ -41,15 +40,16 @@ def spawn(settings: ProcessSettings) -> tuple[subprocess.Popen[bytes], Path | No
         raise WorkloadCreationError(_problem(settings, environment, error)) from error
 
 
-def _popen(settings: ProcessSettings, environment: dict[str, str], working_dir: Path | None) -> subprocess.Popen[bytes]:
+def _popen(
+    settings: ProcessSettings, environment: Mapping[str, str], working_dir: Path | None
+) -> subprocess.Popen[bytes]:
     output = subprocess.PIPE if settings.stream_output else subprocess.DEVNULL
     arguments, own_group = _for_this_system(settings.command)
     return subprocess.Popen(  # noqa: S603 (running commands is what this is for)
         arguments,
         bufsize=0,
         cwd=working_dir,
-        env=environment,
-        pipesize=PIPE_BYTES if settings.stream_output else -1,
+        env=None if environment is os.environ else environment,
         stderr=output,
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -76,7 +76,7 @@ _PROBLEMS = {
 }
 
 
-def _problem(settings: ProcessSettings, environment: dict[str, str], error: OSError | ValueError) -> str:
+def _problem(settings: ProcessSettings, environment: Mapping[str, str], error: OSError | ValueError) -> str:
     """Say what is wrong in the words of the block's fields, without a value that may be secret."""
     program, working_dir = settings.command[0], settings.working_dir
     path = shutil.which(program, mode=os.F_OK, path=environment.get("PATH", os.defpath))
@@ -94,7 +94,7 @@ def _problem(settings: ProcessSettings, environment: dict[str, str], error: OSEr
     return f"Process could not be started: {problem}."
 
 
-def _not_passable(command: tuple[str, ...], environment: dict[str, str], error: ValueError) -> str:
+def _not_passable(command: tuple[str, ...], environment: Mapping[str, str], error: ValueError) -> str:
     """Say which value the operating system cannot take."""
     for name, value in environment.items():
         if "\0" in value:

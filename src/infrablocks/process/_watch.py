@@ -85,7 +85,8 @@ class StartedProcess(Workload):
             finished_at = datetime.now(UTC)
             self._ended = True
             await self._drain(copies)
-            tasks.cancel_scope.cancel()
+            if not all(copy.closed for copy in copies):
+                tasks.cancel_scope.cancel()
         await output.finish()
         return process_result(
             pid=self._process.pid,
@@ -99,6 +100,8 @@ class StartedProcess(Workload):
     async def _drain(self, copies: list[PipeCopy]) -> None:
         for copy in copies:
             await copy.wait_for_rest()
+        if all(copy.closed for copy in copies):
+            return
         with move_on_after(_DRAIN_SECONDS) as drain:
             for copy in copies:
                 await copy.wait_for_close()

@@ -45,7 +45,7 @@ class Process(Infrastructure):
     _block_type_slug: ClassVar[str | None] = "process"
     _default_on_cancel: ClassVar[Literal["kill", "leave"]] = "kill"
     # Starting a process is work for a processor and not a wait: more threads would only take turns.
-    _creation_threads: ClassVar[ThreadLimit] = ThreadLimit(4)
+    _creation_threads: ClassVar[ThreadLimit] = ThreadLimit(8)
 
     type: Literal["process"] = "process"
     stream_output: bool = True

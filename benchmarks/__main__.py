@@ -1,0 +1,77 @@
+"""The command: `python -m benchmarks [ROW …] [--quick] [--write docs/performance.md]`, run from the checkout."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import bench, progress
+from benchmarks.environments import alternative_environment, cache_directory, own_environment
+from benchmarks.machine import machine_facts
+from benchmarks.report import write_section
+from benchmarks.rows import GROUPS
+from benchmarks.table import Row, markdown_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main() -> None:
+    """Measure the chosen rows, print the table, and write it into a page where that is asked for."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that everything is tidied up
+    with _alone():
+        section = _measure(options.rows or list(GROUPS), options.checkout, quick=options.quick)
+    print(section)
+    if options.write is not None:
+        write_section(options.write, section)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"which groups of rows, of {', '.join(GROUPS)}; all if none"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure little, to see that it works; not for comparing")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page of the documentation")
+    parser.add_argument(
+        "--checkout", type=Path, default=Path(__file__).parent.parent, help="measure the library of another checkout"
+    )
+    options = parser.parse_args()
+    unknown = set(options.rows) - set(GROUPS)
+    if unknown:
+        parser.error(f"there is no group of rows {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    return options
+
+
+def _measure(names: list[str], checkout: Path, *, quick: bool) -> str:
+    alternative, own = alternative_environment(), own_environment(checkout)
+    rows: list[Row] = []
+    with bench(alternative, own, quick=quick) as tools:
+        for name in names:
+            progress(f"measuring {name} …")
+            measured = GROUPS[name](tools)
+            progress(markdown_table(measured))
+            rows += measured
+    note = "A quick run, which is not for comparing.\n\n" if quick else ""
+    return (
+        f"{note}{machine_facts([alternative, own])}\n\n{markdown_table(rows)}\n\n"
+        "Medians, with the lowest and the highest figure in brackets."
+    )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other benchmark runs: two at once would measure each other."""
+    with (cache_directory() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The parts that every script needs: the block of either library, and handing over the figures."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+_MODULES = {"infrablocks": "infrablocks", "prefect": "prefect.infrastructure"}
+
+
+def process_block(library: str, **fields: Any) -> Any:
+    """Make a `Process` block of a library ("infrablocks" or "prefect"); both have the same fields."""
+    return importlib.import_module(_MODULES[library]).Process(**fields)
+
+
+def hand_over(path: str, figures: dict[str, float]) -> None:
+    """Write the figures of this run for the program that started it."""
+    Path(path).write_text(json.dumps(figures), encoding="utf-8")
