@@ -83,6 +83,10 @@ class ThreadsafeEvent:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._schedule(self._event.set)
 
+    def is_set(self) -> bool:
+        """Say whether the loop has learned that the event is set."""
+        return self._event.is_set()
+
     async def wait(self) -> None:
         """Wait until the event is set."""
         await self._event.wait()
@@ -165,9 +169,9 @@ _current_call: ContextVar[_Call[Any]] = ContextVar("infrablocks_current_call")
 
 
 async def _wait_through_cancellation(finished: ThreadsafeEvent) -> None:
-    while True:
+    while not finished.is_set():
         try:
-            return await finished.wait()
+            await finished.wait()
         except anyio.get_cancelled_exc_class():  # Task.cancel() once more, which no scope shields from
             continue
 

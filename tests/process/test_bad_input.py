@@ -57,6 +57,7 @@ async def test_empty_command() -> None:
     ("settings", "message"),
     [
         ({"command": ["no-such-program", "x"]}, "there is no program 'no-such-program'; check `command` and PATH."),
+        ({"command": ["", "x"]}, "command[0], the program, is empty."),
         ({"command": ["{folder}/plain"]}, "'{folder}/plain' is not executable; check its permissions."),
         ({"command": ["{folder}"]}, "'{folder}' is a folder."),
         ({"command": ["{folder}/no-program"]}, "'{folder}/no-program' is no program; a script begins with #!/bin/sh"),

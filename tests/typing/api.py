@@ -184,7 +184,7 @@ class OldRemote(Infrastructure):
 
 
 async def own_back_ends() -> None:
-    """What a back end of one's own returns has its own type where it is not awaited."""
+    """What a back end of one's own returns has its own type, awaited or not."""
     assert_type(await Remote().run(), RemoteResult)
     assert_type(Remote().run().host, str)
     await Remote().kill("remote-1")

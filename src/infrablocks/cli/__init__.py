@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _main(sys.argv[1:] if arguments is None else list(arguments))
         return _flush_stdout() or code
     except KeyboardInterrupt:
+        # Whoever presses Ctrl-C again does not want to see how the interpreter is interrupted in its own end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return _INTERRUPTED
 
 

@@ -44,7 +44,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _main(
-    version: Annotated[  # noqa: ARG001 (the parser deals with it)
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
@@ -66,13 +66,16 @@ app = typer.Typer(
 app.callback(
     epilog=_examples("run -- echo hello", "run job.yaml --env STAGE=test", "doctor", "run --help"),
 )(_main)
-app.command("run", epilog=_examples(
-    "run -- echo hello",
-    "run --env STAGE=test --timeout-seconds 60 -- make all",
-    "run --set working_dir=. --set stream_output=false -- ./build",
-    "run job.yaml",
-    "run job.yaml --env STAGE=test -- python other.py",
-))(run)
+app.command(
+    "run",
+    epilog=_examples(
+        "run -- echo hello",
+        "run --env STAGE=test --timeout-seconds 60 -- make all",
+        "run --set working_dir=. --set stream_output=false -- ./build",
+        "run job.yaml",
+        "run job.yaml --env STAGE=test -- python other.py",
+    ),
+)(run)
 app.command("preview", epilog=_examples("preview --env A=1 -- echo hello", "preview job.yaml --show-secrets"))(preview)
 app.command("status", epilog=_examples("status 4711", "status worker-3:4711"))(status)
 app.command("kill", epilog=_examples("kill 4711", "kill 4711 --grace-seconds 5"))(kill)

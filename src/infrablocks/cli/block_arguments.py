@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from infrablocks import Infrastructure, Process
+from infrablocks.cli.errors import WrongArguments, validation_message
 from infrablocks.cli.overrides import environment_of, given_fields, set_fields
 
 if TYPE_CHECKING:
@@ -68,22 +70,21 @@ class BlockArguments:
         command: What to run; empty for the file's own.
         env: `--env` as given.
         assignments: `--set` as given; the other options win over it.
-        fields: What the other options set; None where they were not given.
+        options: Fields that have an option of their own; None where it was not given.
     """
 
     file: str | None
     command: Sequence[str]
     env: Sequence[str] = ()
     assignments: Sequence[str] = ()
-    fields: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def block(self) -> Infrastructure:
         """Make the block.
 
         Raises:
             InvalidBlockFile: The file does not hold a block that can be run.
-            WrongArguments: `--set` names a field that does not exist.
-            ValidationError: A value does not fit its field.
+            WrongArguments: `--set` names a field that does not exist, or a value does not fit its field.
         """
         original = None if self.file is None else Infrastructure.from_yaml(self.file)
         block_class = Process if original is None else type(original)
@@ -93,11 +94,16 @@ class BlockArguments:
             values["env"] = {**(values.get("env") or {}), **environment_of(self.env)}
         if self.command:
             values["command"] = list(self.command)
-        values.update({name: value for name, value in self.fields.items() if value is not None})
-        return block_class.model_validate(values)
+        values.update({name: value for name, value in self.options.items() if value is not None})
+        try:
+            return block_class.model_validate(values)
+        except ValidationError as error:
+            raise WrongArguments(validation_message(error, values)) from error
 
 
-def file_and_command(first: str | None, others: Sequence[str] | None, after_dashes: int) -> tuple[str | None, list[str]]:
+def file_and_command(
+    first: str | None, others: Sequence[str] | None, after_dashes: int
+) -> tuple[str | None, list[str]]:
     """Tell the file from the command.
 
     The parser drops the `--` between them and hands out all that is left in one row.

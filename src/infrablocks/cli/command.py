@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Verbose = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Show what the library does; twice: in detail.", show_default=False)
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, help="Show what the library does; twice: in detail.", show_default=False
+    ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only, no warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no log lines, only why a command failed.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -69,10 +72,8 @@ def _run(function: Callable[[], None], level: int, failure: int, *, debug: bool)
     try:
         with logs_on_stderr(level, tracebacks=debug):
             function()
-    except (typer.Exit, typer.Abort, typer.BadParameter):
+    except (KeyboardInterrupt, typer.Exit, typer.Abort, typer.BadParameter):
         raise
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         return exit_codes.BROKEN_PIPE  # as if the signal had ended us, which Python ignores
     except CommandFailed as error:
@@ -86,7 +87,7 @@ def _run(function: Callable[[], None], level: int, failure: int, *, debug: bool)
 
 def _level(verbose: int, *, quiet: bool) -> int:
     if quiet:
-        return logging.ERROR
+        return logging.CRITICAL
     return {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
 
 

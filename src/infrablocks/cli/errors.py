@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class CommandFailed(Exception):  # noqa: N818
+class CommandFailed(Exception):
     """Ends a command with a certain exit code; the error that is reported is its cause.
 
     Attributes:
@@ -51,7 +52,7 @@ def message_lines(error: BaseException) -> Sequence[str]:
         case InvalidBlockFile():
             return str(error).splitlines()
         case ValidationError():
-            return [_validation_message(error)]
+            return [validation_message(error)]
         case InfrastructureError():
             return [_one_line(str(error))]
         case UnicodeEncodeError():
@@ -63,19 +64,35 @@ def message_lines(error: BaseException) -> Sequence[str]:
             return [f"{text} (this is a bug of infrablocks; --debug shows where it happened)"]
 
 
-def _validation_message(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(_one_line(f"{_field(problem['loc'])}{_text(problem['msg'])}") for problem in problems)
+def validation_message(error: ValidationError, values: object = None) -> str:
+    """Say in one line which fields are wrong, without their values.
+
+    Args:
+        error: What pydantic found.
+        values: What it was given. Pydantic's own name of a place goes on below the value that is wrong, with the types
+            that were tried; this tells where the value is.
+    """
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        location = problem["loc"]
+        if values is not None and problem["type"] != "missing":
+            location = _existing_part(location, values)
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+        text = problem["msg"].removeprefix("Value error, ")
+        problems.append(_one_line(f"{place}: {text}" if place else text))
+    return "; ".join(dict.fromkeys(problems))
 
 
-def _field(location: Sequence[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".") + (
-        ": " if location else ""
-    )
-
-
-def _text(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _existing_part(location: tuple[str | int, ...], values: object) -> tuple[str | int, ...]:
+    for depth, part in enumerate(location):
+        match values:
+            case Mapping() if part in values:
+                values = values[part]
+            case list() if isinstance(part, int):
+                values = values[part]
+            case _:
+                return location[: max(depth, 1)]
+    return location
 
 
 def _one_line(text: str) -> str:

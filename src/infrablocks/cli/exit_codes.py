@@ -1,4 +1,4 @@
-"""The exit codes of the command line: the workload's own, and where there is none those of `docker run` and `timeout`."""
+"""The exit codes: the workload's own, and where there is none those of `docker run` and `timeout`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class _Formatter(logging.Formatter):
 
 
 class _StderrHandler(logging.Handler):
-    """Writes in a thread of its own: whoever reads our stderr may have stalled, and the event loop must not wait for it."""
+    """Writes in a thread of its own: who reads our stderr may have stalled, and the event loop must not wait for it."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)

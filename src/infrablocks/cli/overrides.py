@@ -38,9 +38,8 @@ def set_fields(values: dict[str, Any], model: type[BaseModel], assignments: Iter
 def _yaml(path: str, text: str) -> object:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "it cannot be read"
-        raise WrongArguments(f"--set {path}: the value is not YAML: {problem}; quote it, --set {path}='\"…\"'") from None
+    except (yaml.YAMLError, ValueError):  # their messages quote the value
+        raise WrongArguments(f"--set {path}: the value is not YAML; if it is text, quote it: '\"…\"'") from None
 
 
 def _set(values: dict[str, Any], path: str, value: object, model: type[BaseModel] | None, whole: str) -> None:

@@ -29,6 +29,7 @@ from infrablocks.cli.stopping import run_until_stopped
 @command(failure=exit_codes.NOT_RUN)
 def run(
     ctx: typer.Context,
+    *,
     file: File = None,
     command: Command = None,
     env: Env = None,
@@ -44,8 +45,8 @@ def run(
     and all that it has started; pressed again, it does so at once.
     """
     path, words = file_and_command(file, command, ctx.obj.after_dashes)
-    fields = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
-    block = BlockArguments(path, words, env or (), assignments or (), fields).block()
+    options = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
+    block = BlockArguments(path, words, env or (), assignments or (), options).block()
     if block.on_cancel is None:
         block = block.model_copy(update={"on_cancel": "kill"})
     raise typer.Exit(_run(block))
@@ -62,6 +63,7 @@ def _run(block: Infrastructure) -> int:
 @command(failure=exit_codes.NOT_RUN)
 def preview(
     ctx: typer.Context,
+    *,
     file: File = None,
     command: Command = None,
     env: Env = None,
@@ -73,8 +75,8 @@ def preview(
 ) -> None:
     """Show what `run` would run, without running it."""
     path, words = file_and_command(file, command, ctx.obj.after_dashes)
-    fields = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
-    block = BlockArguments(path, words, env or (), assignments or (), fields).block()
+    options = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
+    block = BlockArguments(path, words, env or (), assignments or (), options).block()
     typer.echo(_preview(block, show_secrets=show_secrets))
 
 

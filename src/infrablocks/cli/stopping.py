@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, create_task_group, open_signal_receiver
+from anyio import CancelScope, create_task_group, open_signal_receiver, sleep
 
 from infrablocks._threads import ThreadsafeEvent
 from infrablocks.cli import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from typing import TextIO
 
     from infrablocks import Infrastructure, InfrastructureResult
 
 logger = logging.getLogger("infrablocks.cli")
+
+_REPEAT_SECONDS = 0.02
 
 
 async def run_until_stopped(block: Infrastructure) -> InfrastructureResult | int:
@@ -51,6 +56,10 @@ class _StoppableRun:
                 tasks.start_soon(self._stop_on_signals, signals)
                 tasks.start_soon(self._stop_on, closed_output)
                 tasks.start_soon(self._run, tasks.cancel_scope)
+        if self._scope.cancel_called:
+            # The program is about to end, with the exit code of the first signal. Python would end it in another way.
+            for number in _signals():
+                signal.signal(number, signal.SIG_IGN)
         if self._error is not None:
             raise self._error
         return self._exit_code if self._result is None else self._result
@@ -66,20 +75,23 @@ class _StoppableRun:
             helpers.cancel()
 
     async def _stop_on_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
-        async for received in signals:
-            if not self._scope.cancel_called:
-                self._exit_code = exit_codes.of_signal(received)
-                self._say_what_happens(received)
-                self._scope.cancel()
-            elif self._task is not None:
-                # While the library ends the workload it lets no scope of anyio disturb it. It does listen to this one:
-                # the grace period is over.
-                self._task.cancel()
+        first = await anext(signals)
+        if not self._scope.cancel_called:
+            self._exit_code = exit_codes.of_signal(first)
+            self._say_what_happens(first)
+            self._scope.cancel()
+            await anext(signals)
+        while self._task is not None:
+            # While the library ends the workload it lets no scope of anyio disturb it. It does listen to asyncio's own
+            # cancellation: the grace period is over. One that comes while another is on its way would be lost.
+            self._task.cancel()
+            await sleep(_REPEAT_SECONDS)
 
     async def _stop_on(self, closed_output: _ClosedOutput) -> None:
         await closed_output.seen.wait()
-        self._exit_code = exit_codes.BROKEN_PIPE
-        self._scope.cancel()
+        if not self._scope.cancel_called:
+            self._exit_code = exit_codes.BROKEN_PIPE
+            self._scope.cancel()
 
     def _say_what_happens(self, received: signal.Signals) -> None:
         if self._block.on_cancel == "kill":
@@ -92,8 +104,8 @@ class _StoppableRun:
 class _ClosedOutput(logging.Filter):
     """Learns from the library's own warning that what the workload prints is not read any more.
 
-    The library then goes on with the run. At a command line that would be wrong: in `infrablocks run -- yes | head -1` nobody
-    ever sees the end of it. The warning is not shown, as other programs end without a word, too.
+    The library then goes on with the run. At a command line that would be wrong: `infrablocks run -- yes | head -1`
+    would never end. The warning is not shown, as other programs end without a word, too.
     """
 
     def __init__(self) -> None:
@@ -111,10 +123,19 @@ class _ClosedOutput(logging.Filter):
             output.removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not isinstance(record.args, tuple) or not any(isinstance(part, BrokenPipeError) for part in record.args):
+        if record.levelno < logging.WARNING or not any(_has_no_reader(stream) for stream in (sys.stdout, sys.stderr)):
             return True
         self.seen.set()
         return False
+
+
+def _has_no_reader(stream: TextIO | None) -> bool:
+    """Say whether a stream leads into a pipe that nobody can read any more."""
+    if stream is None:
+        return False
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _signals() -> list[signal.Signals]:

@@ -80,7 +80,9 @@ def _problem(settings: ProcessSettings, environment: Mapping[str, str], error: O
     """Say what is wrong in the words of the block's fields, without a value that may be secret."""
     program, working_dir = settings.command[0], settings.working_dir
     path = shutil.which(program, mode=os.F_OK, path=environment.get("PATH", os.defpath))
-    if not isinstance(error, OSError):
+    if not program:
+        problem = "command[0], the program, is empty"
+    elif not isinstance(error, OSError):
         problem = _not_passable(settings.command, environment, error)
     elif working_dir is not None and not working_dir.is_dir():
         fault = "is no folder" if working_dir.exists() else "does not exist"

@@ -28,7 +28,9 @@ def start() -> Finding:
         return Finding("start", State.BROKEN, str(error))
     if not result or lines != ["ready\n"]:
         return Finding("start", State.BROKEN, f"its output was {''.join(lines)!r}; {result.message}")
-    return Finding("start", State.OK, f"started a process and watched it to its end in {time.monotonic() - began:.2f} s")
+    return Finding(
+        "start", State.OK, f"started a process and watched it to its end in {time.monotonic() - began:.2f} s"
+    )
 
 
 def process_table() -> Finding:
@@ -73,7 +75,8 @@ def open_files() -> Finding:
         return Finding("open files", State.OK, "no limit")
     detail = f"at most {soft}, enough for about {soft // _FILES_OF_A_RUN} processes at once"
     if soft < _FEW_FILES:
-        return Finding("open files", State.WARNING, f"{detail}; `ulimit -n {hard}` allows more")
+        advice = "ask whoever runs this machine for more" if hard == soft else "`ulimit -n $(ulimit -Hn)` allows more"
+        return Finding("open files", State.WARNING, f"{detail}; {advice}")
     return Finding("open files", State.OK, detail)
 
 
