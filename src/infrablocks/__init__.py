@@ -1,6 +1,5 @@
 """Run a command as a local process, a Docker container or a Kubernetes Job, watch it to the end and say how it went."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from infrablocks._output import Output, OutputSink
@@ -68,4 +67,6 @@ def __getattr__(name: str) -> object:
     module = _ON_FIRST_USE.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 (no name of the package's own)
+
     return getattr(import_module(module), name)
