@@ -38,22 +38,26 @@ class RunRecord:
     pid: int
     start_time: int
 
+    @property
+    def path(self) -> str:
+        """The record's file."""
+        return _record_path(self.host, self.pid)
+
     def write(self) -> None:
         """Write the record. Where that cannot be done the run goes on; its process is then not found by `kill`."""
         try:
-            _write_private(_record_path(self.host, self.pid), json.dumps(vars(self)).encode())
+            _write_private(self.path, json.dumps(vars(self)).encode())
         except OSError as error:
             logger.warning("No run record for process %d: `kill` and `status` will not find it (%s)", self.pid, error)
 
     def remove(self) -> None:
         """Remove the record; it may be gone already."""
-        path = _record_path(self.host, self.pid)
         try:
-            os.unlink(path)  # noqa: PTH108 (as for `_record_path`)
+            os.unlink(self.path)  # noqa: PTH108 (as for `_record_path`)
         except FileNotFoundError:
             pass
         except OSError as error:
-            logger.warning("The run record %s could not be removed: %s", path, error)
+            logger.warning("The run record %s could not be removed: %s", self.path, error)
 
     def is_running(self) -> bool:
         """Say whether the process that was started runs, and not another one that has got its pid."""

@@ -7,6 +7,7 @@ import resource
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from infrablocks import InfrastructureError, Process
 from infrablocks.cli.checks.finding import Finding, State
@@ -57,7 +58,7 @@ def exit_notice() -> Finding:
 
 def run_records() -> Finding:
     """Write where the run records are."""
-    folder = record_of(os.getpid()).path.parent
+    folder = Path(record_of(os.getpid()).path).parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
