@@ -17,11 +17,16 @@ _IN_TERMINAL = (
 )
 
 
-class CommandLine:
-    """Calls `python -m infrablocks` in a folder of its own."""
+# What a test does not set itself must not depend on who runs it: Prefect's settings, and which engines there are.
+_NOT_INHERITED = ("PREFECT_", "DOCKER_", "XDG_RUNTIME_DIR")
 
-    def __init__(self, folder: Path) -> None:
+
+class CommandLine:
+    """Calls `python -m infrablocks` in a folder of its own, with variables of its own."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
+        self.variables = variables
         self.home = Path(os.environ["INFRABLOCKS_HOME"])
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
@@ -69,8 +74,8 @@ class CommandLine:
             "PYTHONPATH": os.pathsep.join(python_path),
             "TMPDIR": str(self.temporary),
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-        return {**inherited, **own, **variables}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+        return {**inherited, **own, **self.variables, **variables}
 
     def records(self) -> list[str]:
         runs = self.home / "runs"

@@ -19,7 +19,7 @@ from infrablocks.cli.doctor import doctor
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
 
-COMMANDS = ["run", "preview", "status", "kill", "schema", "doctor"]
+COMMANDS = ["run", "preview", "status", "kill", "logs", "schema", "doctor"]
 
 
 def test_help_lists_the_commands(infrablocks: CommandLine) -> None:
@@ -90,8 +90,9 @@ def test_doctor_in_plain_lines(infrablocks: CommandLine) -> None:
     done = infrablocks("doctor", PREFECT_API_KEY="hunter2", PREFECT_API_URL="http://host.example/api")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert len(lines) == sum(len(checks) for checks in CHECKS.values())
-    assert all(re.match(r"(ok|warning) +(general|process): ", line) for line in lines)
+    found = [match[1] for line in lines if (match := re.match(r"(?:ok|warning) +(general|process|docker): ", line))]
+    assert len(found) == len(lines)
+    assert list(dict.fromkeys(found)) == list(CHECKS)
     assert "settings in force: PREFECT_API_KEY, PREFECT_API_URL" in done.stdout
     assert "hunter2" not in done.stdout
     assert "host.example" not in done.stdout
@@ -138,7 +139,7 @@ def test_doctor_that_finds_something_broken(
         "infrablocks.cli.doctor.CHECKS",
         {
             "engine": (explodes, lambda: Finding("x", State.WARNING, "well")),
-            "other": (lambda: Finding("y", State.OK, "fine"),),
+            "other": (lambda: [Finding("y", State.OK, "fine"), Finding("z", State.OK, "too")],),
         },
     )
     with pytest.raises(typer.Exit) as raised:
@@ -148,6 +149,7 @@ def test_doctor_that_finds_something_broken(
         "broken   engine: explodes: could not be checked: RuntimeError: bang",
         "warning  engine: x: well",
         "ok       other: y: fine",
+        "ok       other: z: too",
     ]
 
 

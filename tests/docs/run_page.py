@@ -11,7 +11,11 @@ What is done with a block is decided by its language:
 
 Anything else is an error. In what is expected, `…` stands for any part of a line, and alone on a line for any lines.
 
-On the command line: `python -m tests.docs.run_page PAGE`, the page being one of `load_pages()` or any Markdown file.
+A block `{.python needs="docker"}` or `{.console needs="docker"}` is executed only where that engine is there; elsewhere
+it is checked as far as that goes without: Python compiles, a console block begins with a command.
+
+On the command line: `python -m tests.docs.run_page PAGE [ENGINE …]`, the page being one of `load_pages()` or any
+Markdown file, the engines those that are there.
 """
 
 from __future__ import annotations
@@ -24,13 +28,13 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, BinaryIO
 
 from tests.docs.snippets import ROOT, load_pages, markdown_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tests.docs.snippets import Page, Snippet
 
@@ -40,14 +44,19 @@ _NOT_EXECUTED = {"text", "mermaid"}
 _SET_UP = "python3 -m venv "
 _END_OF_COMMAND = "\x1e"
 _BLOCK_SECONDS = 30
+_ENGINES = {"docker"}
 
 
 class SnippetError(Exception):
     """A snippet is not what the page says."""
 
 
-def run_page(page: Page) -> None:
+def run_page(page: Page, engines: Collection[str] = ()) -> None:
     """Execute the snippets of a page in the working directory.
+
+    Args:
+        page: The page.
+        engines: What is there of that which blocks may need.
 
     Raises:
         SnippetError: One of them does not do what the page says; the message names its line.
@@ -56,8 +65,11 @@ def run_page(page: Page) -> None:
     sys.modules["__main__"] = module
     for index, snippet in enumerate(page.snippets):
         try:
-            _check_title(snippet, page.snippets[index + 1 :])
-            _run_snippet(snippet, page, module)
+            _check_attributes(snippet, page.snippets[index + 1 :])
+            if snippet.needs is None or snippet.needs in engines:
+                _run_snippet(snippet, page, module)
+            else:
+                _check_snippet(snippet, page)
         except SnippetError as error:
             raise SnippetError(f"{page.path}:{snippet.line}: {error}") from None
         except Exception as error:
@@ -75,10 +87,22 @@ def _run_snippet(snippet: Snippet, page: Page, module: ModuleType) -> None:
         _run_console(snippet)
 
 
-def _check_title(snippet: Snippet, following: tuple[Snippet, ...]) -> None:
+def _check_snippet(snippet: Snippet, page: Page) -> None:
+    """Check what can be checked of a block that is not executed."""
+    if snippet.language == "python":
+        _compiled(snippet, page)
+    elif snippet.language == "console":
+        _commands(snippet)
+
+
+def _check_attributes(snippet: Snippet, following: tuple[Snippet, ...]) -> None:
     language, title = snippet.language, snippet.title
     if language not in {"python", "console", *_FILES, *_NOT_EXECUTED}:
         raise SnippetError(f"nothing is known about the language {language!r}")
+    if snippet.needs is not None and (language not in {"python", "console"} or title is not None):
+        raise SnippetError("only a block that is executed can need an engine")
+    if snippet.needs is not None and snippet.needs not in _ENGINES:
+        raise SnippetError(f"nothing is known about an engine {snippet.needs!r}")
     if language in _FILES and title is None:
         raise SnippetError(f'a {language} block needs title="…", the name of the file it is')
     if title is None:
@@ -91,8 +115,7 @@ def _check_title(snippet: Snippet, following: tuple[Snippet, ...]) -> None:
 
 
 def _run_python(snippet: Snippet, page: Page, module: ModuleType) -> None:
-    # Empty lines in front, so that a traceback shows the line of the page.
-    code = compile("\n" * (snippet.line - 1) + snippet.text, str(page.path), "exec", dont_inherit=True)
+    code = _compiled(snippet, page)
     with _captured_stdout() as file:
         exec(code, module.__dict__)
         sys.stdout.flush()
@@ -100,6 +123,11 @@ def _run_python(snippet: Snippet, page: Page, module: ModuleType) -> None:
     comments = (line.strip() for line in snippet.text.splitlines())
     expected = [line.removeprefix("#>").removeprefix(" ") for line in comments if line.startswith("#>")]
     _compare(expected, printed, "the snippet, by its comments `#> …`,")
+
+
+def _compiled(snippet: Snippet, page: Page) -> CodeType:
+    # Empty lines in front, so that a traceback shows the line of the page.
+    return compile("\n" * (snippet.line - 1) + snippet.text, str(page.path), "exec", dont_inherit=True)
 
 
 @contextmanager
@@ -191,4 +219,4 @@ def _line_pattern(line: str) -> str:
 
 if __name__ == "__main__":
     os.environ.pop("PYTHONPATH", None)
-    run_page(load_pages().get(sys.argv[1]) or markdown_page(Path(sys.argv[1])))
+    run_page(load_pages().get(sys.argv[1]) or markdown_page(Path(sys.argv[1])), sys.argv[2:])

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 
 _FENCE = re.compile(r"^ *(?P<fence>`{3,}|~{3,}) *(?P<info>.*)$")
 _TITLE = re.compile(r'\btitle="(?P<title>[^"]*)"')
+# The only form in which MkDocs accepts attributes other than its own.
+_IN_BRACES = re.compile(r"\{ ?\.(?P<language>\w+)(?P<attributes>[^{}]*)\}")
+_NEEDS = re.compile(r'\bneeds="(?P<needs>[^"]*)"')
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -27,12 +30,14 @@ class Snippet:
     Attributes:
         language: The first word after the fence; empty where there is none.
         title: What the block is titled, the name of a file; None where there is no title.
+        needs: The engine without which the block is not executed, as in `{.python needs="docker"}`; None: needs none.
         text: What stands between the fences.
         line: The number of its first line in the file.
     """
 
     language: str
     title: str | None
+    needs: str | None
     text: str
     line: int
 
@@ -79,13 +84,19 @@ def snippets_in(lines: Iterable[str], first_line: int = 1) -> Iterator[Snippet]:
         if not fence and found:
             fence, info, start, body = found["fence"], found["info"].strip(), number + 1, []
         elif fence and found and found["fence"].startswith(fence) and not found["info"]:
-            title = _TITLE.search(info)
-            yield Snippet(info.partition(" ")[0], title and title["title"], cleandoc("\n".join(body)), start)
+            yield _snippet(info, cleandoc("\n".join(body)), start)
             fence = ""
         else:
             body.append(line)
     if fence:
         raise ValueError(f"the block that begins at line {start - 1} has no end")
+
+
+def _snippet(info: str, text: str, line: int) -> Snippet:
+    title, braces = _TITLE.search(info), _IN_BRACES.fullmatch(info)
+    needs = braces and _NEEDS.search(braces["attributes"])
+    language = braces["language"] if braces else info if _NEEDS.search(info) else info.partition(" ")[0]
+    return Snippet(language, title and title["title"], needs and needs["needs"], text, line)
 
 
 def markdown_page(path: Path) -> Page:

@@ -1,22 +1,19 @@
 """Every snippet of the documentation is executed and does what the page says."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.snippets import ROOT, load_pages
+from tests.docs.reading import problem_on
+from tests.docs.snippets import load_pages
 
 _PAGES = load_pages()
-_SECONDS = 55
 
 
 @pytest.mark.parametrize("name", _PAGES)
 def test_each_snippet_does_what_its_page_says(name: str, tmp_path: Path) -> None:
     """Python, shell commands and files of a page work in their order, in a folder of their own."""
-    problem = _run(name, tmp_path)
+    problem = problem_on(name, tmp_path)
     if problem:
         pytest.fail(problem, pytrace=False)
 
@@ -38,6 +35,11 @@ def test_the_pages_are_found() -> None:
         ("```console\n$ python3 -m venv elsewhere\n```", "README.md does not have this command"),
         ("```bash\ntrue\n```", "nothing is known about the language 'bash'"),
         ("```\ntrue\n```", "nothing is known about the language ''"),
+        ('```{.python needs="docker"}\n1 +\n```', "SyntaxError"),
+        ('```{.console needs="docker"}\nno command\n```', "a console block begins with"),
+        ('```{.python needs="moon"}\npass\n```', "nothing is known about an engine 'moon'"),
+        ('```{.text needs="docker"}\npass\n```', "only a block that is executed can need an engine"),
+        ('```python needs="docker"\npass\n```', "nothing is known about the language 'python needs="),
         ("```yaml\ntype: process\n```", 'a yaml block needs title="…"'),
         ('```yaml title="job.yaml"\ntype: process\n```', "no snippet further down uses the file 'job.yaml'"),
     ],
@@ -46,7 +48,7 @@ def test_a_page_that_is_wrong_is_refused(block: str, message: str, tmp_path: Pat
     """What a snippet does not do, and what cannot be executed, is an error that names the line."""
     page = tmp_path / "page.md"
     page.write_text(f"# A page\n\n{block}\n")
-    problem = _run(str(page), tmp_path)
+    problem = problem_on(str(page), tmp_path)
     assert f"{page}:4: " in problem
     assert message in problem
 
@@ -83,31 +85,31 @@ print(value, "and more")
 """
     page = tmp_path / "page.md"
     page.write_text(text)
-    assert _run(str(page), tmp_path) == ""
+    assert problem_on(str(page), tmp_path) == ""
 
 
-def _run(page: str, tmp_path: Path) -> str:
-    """Execute a page and give what is wrong with it."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    command = [sys.executable, "-m", "tests.docs.run_page", page]
-    done = subprocess.run(
-        command, cwd=folder, env=_environment(tmp_path), capture_output=True, text=True, timeout=_SECONDS, check=False
-    )
-    return f"{done.stdout}{done.stderr}" if done.returncode else ""
+@pytest.mark.parametrize(("engines", "printed"), [((), "before\n"), (("docker",), "before\nengine\nshell\n")])
+def test_a_block_that_needs_an_engine(engines: tuple[str, ...], printed: str, tmp_path: Path) -> None:
+    """It is executed with the others of its page where the engine is there, and not where it is missing."""
+    text = """
+```python
+log = open("log", "a", buffering=1)
+log.write("before\\n")
+```
 
+```{.python needs="docker"}
+log.write("engine\\n")
+```
 
-def _environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody who has just installed the library and reads the page."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "INFRABLOCKS_"))}
-    programs = str(Path(sys.executable).parent)
-    return {
-        **inherited,
-        "COLUMNS": "100",
-        "HOME": str(tmp_path),
-        "NO_COLOR": "1",
-        "PATH": f"{programs}{os.pathsep}{inherited.get('PATH', os.defpath)}",
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "error",
-        "TERM": "dumb",
-    }
+```{.console needs="docker"}
+$ echo shell >>log
+```
+
+```python
+log.close()
+```
+"""
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    assert problem_on(str(page), tmp_path, engines) == ""
+    assert (tmp_path / "folder/log").read_text() == printed

@@ -11,7 +11,7 @@ from infrablocks.cli.command import Invocation
 from infrablocks.cli.doctor import doctor
 from infrablocks.cli.run import preview, run
 from infrablocks.cli.schema import schema
-from infrablocks.cli.workloads import kill, status
+from infrablocks.cli.workloads import kill, logs, status
 
 PROGRAM = "infrablocks"
 
@@ -64,7 +64,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.callback(
-    epilog=_examples("run -- echo hello", "run job.yaml --env STAGE=test", "doctor", "run --help"),
+    epilog=_examples(
+        "run -- echo hello",
+        "run --docker busybox:1.36 -- date",
+        "run job.yaml --env STAGE=test",
+        "doctor",
+        "run --help",
+    ),
 )(_main)
 app.command(
     "run",
@@ -72,12 +78,25 @@ app.command(
         "run -- echo hello",
         "run --env STAGE=test --timeout-seconds 60 -- make all",
         "run --set working_dir=. --set stream_output=false -- ./build",
+        "run --docker busybox:1.36 --set mem_limit=64m -- echo hello",
         "run job.yaml",
         "run job.yaml --env STAGE=test -- python other.py",
     ),
 )(run)
-app.command("preview", epilog=_examples("preview --env A=1 -- echo hello", "preview job.yaml --show-secrets"))(preview)
-app.command("status", epilog=_examples("status 4711", "status worker-3:4711"))(status)
-app.command("kill", epilog=_examples("kill 4711", "kill 4711 --grace-seconds 5"))(kill)
+app.command(
+    "preview",
+    epilog=_examples(
+        "preview --env A=1 -- echo hello",
+        "preview job.yaml --show-secrets",
+        "preview --docker busybox:1.36 --as-command -- echo hello",
+    ),
+)(preview)
+app.command("status", epilog=_examples("status 4711", "status worker-3:4711", "status etl-1 --type docker-container"))(
+    status
+)
+app.command("kill", epilog=_examples("kill 4711", "kill 4711 --grace-seconds 5", "kill etl-1 --type docker-container"))(
+    kill
+)
+app.command("logs", epilog=_examples("logs etl-1 --type docker-container"))(logs)
 app.command("schema", epilog=_examples("schema", "schema process"))(schema)
 app.command("doctor", epilog=_examples("doctor"))(doctor)

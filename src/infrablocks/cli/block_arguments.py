@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from infrablocks import Infrastructure, Process
+from infrablocks import DockerContainer, Infrastructure, Process
 from infrablocks.cli.errors import WrongArguments, validation_message
 from infrablocks.cli.overrides import environment_of, given_fields, set_fields
 
@@ -21,6 +21,15 @@ Command = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="COMMAND", help="After `--`: the command to run, in place of the file's own.", show_default=False
+    ),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        "--docker",
+        metavar="IMAGE",
+        help="Run the command in a container of this image; without a command, the image's own.",
+        show_default=False,
     ),
 ]
 Env = Annotated[
@@ -40,7 +49,7 @@ Set = Annotated[
         "--set",
         "-s",
         metavar="FIELD=VALUE",
-        help="Set any field of the block; the value is YAML. `infrablocks schema process` lists the fields.",
+        help="Set any field of the block; the value is YAML. `infrablocks schema TYPE` lists the fields.",
         show_default=False,
     ),
 ]
@@ -66,11 +75,12 @@ class BlockArguments:
     """What was said about the block to run.
 
     Attributes:
-        file: A YAML file, or None for a process.
-        command: What to run; empty for the file's own.
+        file: A YAML file, or None for a block of the arguments alone: a container with an image, otherwise a process.
+        command: What to run; empty for the file's or the image's own.
         env: `--env` as given.
         assignments: `--set` as given; the other options win over it.
         options: Fields that have an option of their own; None where it was not given.
+        image: The image of the container.
     """
 
     file: str | None
@@ -78,6 +88,7 @@ class BlockArguments:
     env: Sequence[str] = ()
     assignments: Sequence[str] = ()
     options: dict[str, Any] = field(default_factory=dict)
+    image: str | None = None
 
     def block(self) -> Infrastructure:
         """Make the block.
@@ -86,9 +97,7 @@ class BlockArguments:
             InvalidBlockFile: The file does not hold a block that can be run.
             WrongArguments: `--set` names a field that does not exist, or a value does not fit its field.
         """
-        original = None if self.file is None else Infrastructure.from_yaml(self.file)
-        block_class = Process if original is None else type(original)
-        values = {} if original is None else given_fields(original)
+        block_class, values = self._beginning()
         set_fields(values, block_class, self.assignments)
         if self.env:
             values["env"] = {**(values.get("env") or {}), **environment_of(self.env)}
@@ -100,9 +109,18 @@ class BlockArguments:
         except ValidationError as error:
             raise WrongArguments(validation_message(error, values)) from error
 
+    def _beginning(self) -> tuple[type[Infrastructure], dict[str, Any]]:
+        """Give the class, and the values of its fields before anything is changed."""
+        if self.file is not None:
+            original = Infrastructure.from_yaml(self.file)
+            return type(original), given_fields(original)
+        if self.image is not None:
+            return DockerContainer, {"image": self.image, "command": []}
+        return Process, {}
+
 
 def file_and_command(
-    first: str | None, others: Sequence[str] | None, after_dashes: int
+    first: str | None, others: Sequence[str] | None, after_dashes: int, image: str | None = None
 ) -> tuple[str | None, list[str]]:
     """Tell the file from the command.
 
@@ -112,16 +130,19 @@ def file_and_command(
         first: The first argument that is no option.
         others: Those behind it.
         after_dashes: How many of all these stood behind `--`.
+        image: The image of a container, which takes the place of a file, and may have a command of its own.
 
     Raises:
-        BadParameter: There is neither, or more than a file before `--`.
+        BadParameter: There is nothing to run, or more than a file before `--`, or both a file and an image.
     """
     words = ([] if first is None else [first]) + list(others or ())
     before = len(words) - after_dashes
     files, command = words[:before], words[before:]
     if len(files) > 1 or (files and not _looks_like_file(files[0])):
         raise typer.BadParameter(f"write `--` before the command: -- {' '.join(words)}", param_hint="COMMAND")
-    if not words:
+    if files and image is not None:
+        raise typer.BadParameter("a file says itself what it runs in: leave either out", param_hint="--docker")
+    if not words and image is None:
         raise typer.BadParameter("give a YAML file, or `--` and a command", param_hint="COMMAND")
     return (files[0] if files else None), command
 

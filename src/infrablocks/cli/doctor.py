@@ -12,7 +12,7 @@ from infrablocks.cli.checks import CHECKS, Finding, State
 from infrablocks.cli.command import command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.BROKEN: "red"}
 
@@ -36,14 +36,15 @@ def doctor() -> None:
 def _findings() -> Iterator[tuple[str, Finding]]:
     for back_end, checks in CHECKS.items():
         for check in checks:
-            yield back_end, _finding(check)
+            yield from ((back_end, finding) for finding in _findings_of(check))
 
 
-def _finding(check: Callable[[], Finding]) -> Finding:
+def _findings_of(check: Callable[[], Finding | Sequence[Finding]]) -> Sequence[Finding]:
     try:
-        return check()
+        found = check()
     except Exception as error:  # noqa: BLE001 (the other checks are worth more than one that is broken itself)
-        return Finding(check.__name__, State.BROKEN, f"could not be checked: {type(error).__name__}: {error}")
+        return [Finding(check.__name__, State.BROKEN, f"could not be checked: {type(error).__name__}: {error}")]
+    return [found] if isinstance(found, Finding) else found
 
 
 def _print_table(findings: list[tuple[str, Finding]]) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from infrablocks import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infrablocks import InfrastructureResult, WorkloadCreationError
 
 FAILED = 1
@@ -41,11 +43,14 @@ def of_result(result: InfrastructureResult) -> int:
     return min(result.status_code, _LARGEST)
 
 
-def of_failed_creation(error: WorkloadCreationError, program: str) -> int:
-    """Give the exit code for a run whose workload could not be made: a shell's, where the program is at fault."""
+def of_failed_creation(error: WorkloadCreationError, command: Sequence[str]) -> int:
+    """Give the exit code for a run whose workload could not be made: a shell's, where the program is at fault.
+
+    A container whose program is at fault has been made, and has a result with a shell's exit code.
+    """
     cause = error.__cause__
     # An error that comes from the program names it; others name the working directory, or nothing.
-    if not isinstance(cause, OSError) or cause.filename != program:
+    if not isinstance(cause, OSError) or cause.filename not in command[:1]:
         return NOT_RUN
     match cause.errno:
         case errno.ENOENT:

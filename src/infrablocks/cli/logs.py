@@ -1,4 +1,4 @@
-"""The library's log lines on stderr."""
+"""The library's log lines on stderr, and Python's warnings among them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ _LAST_LINES_SECONDS = 1.0
 
 @contextmanager
 def logs_on_stderr(level: int, *, tracebacks: bool) -> Iterator[None]:
-    """Show the log lines of `infrablocks` while the context lasts.
+    """Show the log lines of `infrablocks`, and what `warnings.warn` tells, while the context lasts.
 
     Args:
         level: The least level that is shown.
@@ -31,12 +32,19 @@ def logs_on_stderr(level: int, *, tracebacks: bool) -> Iterator[None]:
     # Warnings are made even where they are not shown, because `stopping` listens to one.
     logger.setLevel(min(level, logging.WARNING))
     logger.addHandler(handler)
+    show_before, warnings.showwarning = warnings.showwarning, _log_warning
     try:
         yield
     finally:
+        warnings.showwarning = show_before
         logger.removeHandler(handler)
         logger.setLevel(level_before)
         handler.close()
+
+
+def _log_warning(message: Warning | str, *_place: object, **_more: object) -> None:
+    """Show a warning of Python as a log line; takes the place of `warnings.showwarning`."""
+    logging.getLogger("infrablocks.warnings").warning("%s", " ".join(str(message).split()))
 
 
 class _Formatter(logging.Formatter):

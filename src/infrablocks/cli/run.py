@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio
 import typer
 
-from infrablocks import Infrastructure, InfrastructureResult, UnsupportedOperation, WorkloadCreationError
+from infrablocks import Infrastructure, InfrastructureResult, Process, UnsupportedOperation, WorkloadCreationError
 from infrablocks.cli import exit_codes
 from infrablocks.cli.block_arguments import (
     BlockArguments,
@@ -16,6 +16,7 @@ from infrablocks.cli.block_arguments import (
     Env,
     File,
     GraceSeconds,
+    Image,
     Name,
     Set,
     TimeoutSeconds,
@@ -32,6 +33,7 @@ def run(
     *,
     file: File = None,
     command: Command = None,
+    image: Image = None,
     env: Env = None,
     name: Name = None,
     assignments: Set = None,
@@ -41,12 +43,13 @@ def run(
     """Run a command, or the block in a YAML file.
 
     Without a file the command runs as a process of this machine, in a temporary folder (--set working_dir=. for this
-    one). Its output goes to stdout and stderr unchanged, and its exit code is the one of infrablocks. Ctrl-C stops it
-    and all that it has started; pressed again, it does so at once.
+    one); with --docker in a container, which is kept (--set auto_remove=true removes it). Its output goes to stdout and
+    stderr unchanged, and its exit code is the one of infrablocks. Ctrl-C stops it and all that it has started; pressed
+    again, it does so at once.
     """
-    path, words = file_and_command(file, command, ctx.obj.after_dashes)
+    path, words = file_and_command(file, command, ctx.obj.after_dashes, image)
     options = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
-    block = BlockArguments(path, words, env or (), assignments or (), options).block()
+    block = BlockArguments(path, words, env or (), assignments or (), options, image).block()
     if block.on_cancel is None:
         block = block.model_copy(update={"on_cancel": "kill"})
     raise typer.Exit(_run(block))
@@ -56,7 +59,7 @@ def _run(block: Infrastructure) -> int:
     try:
         outcome = anyio.run(run_until_stopped, block)
     except WorkloadCreationError as error:
-        raise CommandFailed(exit_codes.of_failed_creation(error, block.command[0])) from error
+        raise CommandFailed(exit_codes.of_failed_creation(error, block.command)) from error
     return exit_codes.of_result(outcome) if isinstance(outcome, InfrastructureResult) else outcome
 
 
@@ -66,24 +69,34 @@ def preview(
     *,
     file: File = None,
     command: Command = None,
+    image: Image = None,
     env: Env = None,
     name: Name = None,
     assignments: Set = None,
     grace_seconds: GraceSeconds = None,
     timeout_seconds: TimeoutSeconds = None,
+    as_command: Annotated[
+        bool, typer.Option("--as-command", help="Show a command for a shell, for a container `docker run`.")
+    ] = False,
     show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Show secrets in place of ********.")] = False,
 ) -> None:
-    """Show what `run` would run, without running it."""
-    path, words = file_and_command(file, command, ctx.obj.after_dashes)
+    """Show what `run` would run, without running it. No engine is needed.
+
+    A process is shown as a command for a shell, a container as the JSON that its engine would get.
+    """
+    path, words = file_and_command(file, command, ctx.obj.after_dashes, image)
     options = {"name": name, "grace_seconds": grace_seconds, "timeout_seconds": timeout_seconds}
-    block = BlockArguments(path, words, env or (), assignments or (), options).block()
-    typer.echo(_preview(block, show_secrets=show_secrets))
+    block = BlockArguments(path, words, env or (), assignments or (), options, image).block()
+    # The preview of a process is a command anyway.
+    typer.echo(_preview(block, show_secrets=show_secrets, as_command=as_command and not isinstance(block, Process)))
 
 
-def _preview(block: Infrastructure, *, show_secrets: bool) -> str:
-    if not show_secrets:
-        return block.preview()
-    if "show_secrets" not in inspect.signature(block.preview).parameters:
-        raise UnsupportedOperation(f"A preview of {block.get_block_type_slug()} cannot show secrets.")
-    shown: str = block.preview(show_secrets=True)  # type: ignore[call-arg]
-    return shown
+def _preview(block: Infrastructure, **options: bool) -> str:
+    wanted = {name: True for name, value in options.items() if value}
+    known = inspect.signature(block.preview).parameters
+    for name in wanted:
+        if name not in known:
+            raise UnsupportedOperation(
+                f"A preview of {block.get_block_type_slug()} does not have --{name.replace('_', '-')}."
+            )
+    return block.preview(**wanted)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infrablocks.cli.checks import general, process
+from infrablocks.cli.checks import docker, general, process
 from infrablocks.cli.checks.finding import Finding, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-CHECKS: Mapping[str, Sequence[Callable[[], Finding]]] = {
+CHECKS: Mapping[str, Sequence[Callable[[], Finding | Sequence[Finding]]]] = {
     "general": general.CHECKS,
     "process": process.CHECKS,
+    "docker": docker.CHECKS,
 }
 """The checks of each back end, in the order in which they are shown. A back end adds its list here."""
 

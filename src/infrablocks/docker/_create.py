@@ -1,0 +1,261 @@
+"""Making a container: pull, create, connect, attach, start. What fails on the way leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from infrablocks import _environment
+from infrablocks._threads import cancellation_requested
+from infrablocks.docker._calls import inspect_container, remove_container
+from infrablocks.docker._client import acquire_engine, release_engine
+from infrablocks.docker._create_request import send_create
+from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
+from infrablocks.docker._events import RUN_LABEL, Pauses
+from infrablocks.docker._logs import OutputReader, attach
+from infrablocks.docker._names import ATTEMPTS, NAMES, name_is_taken
+from infrablocks.docker._pull import pull
+from infrablocks.docker._result import not_started_result
+from infrablocks.docker._watch import Container, EndedContainer
+from infrablocks.docker.image_pull_policy import ImagePullPolicy
+from infrablocks.exceptions import ImagePullError, InfrastructureNotAvailable, WorkloadCreationError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from infrablocks._workload import Workload
+    from infrablocks.docker._client import Engine
+    from infrablocks.docker._events import Subscription
+    from infrablocks.docker._settings import ContainerSettings
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 30.0
+"""How long a container is looked for whose making the engine has not confirmed."""
+
+_HOST_GATEWAY = "host-gateway"
+_COMMAND_MISSING = re.compile(
+    r"executable file not found|no such file or directory|command that was not found", re.IGNORECASE
+)
+_NOT_EXECUTABLE = re.compile(r"permission denied", re.IGNORECASE)
+# runc and crun name the command after `exec:`; other messages may be about a volume or a working directory.
+_ABOUT_COMMAND = re.compile(r"exec: |executable file", re.IGNORECASE)
+
+
+def create_container(settings: ContainerSettings, logger: logging.Logger) -> Workload:
+    """Make a container and start it. Blocks; for a worker thread.
+
+    Args:
+        settings: What it is made with.
+        logger: Gets what is told about it.
+
+    Raises:
+        ImagePullError: Its image could not be had.
+        WorkloadCreationError: It could not be made or started; nothing is left behind.
+        InfrastructureNotAvailable: The engine is out of reach.
+    """
+    engine = acquire_engine()
+    try:
+        return _Creation(engine, settings, logger).run()
+    except EngineRefusal as error:
+        release_engine(engine)
+        raise WorkloadCreationError(f"Docker container could not be made. {error}") from error
+    except BaseException:
+        release_engine(engine)
+        raise
+
+
+class _Creation:
+    """The making of one container."""
+
+    def __init__(self, engine: Engine, settings: ContainerSettings, logger: logging.Logger) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._logger = logger
+        self._run_id = uuid.uuid4().hex
+        self._name = ""
+
+    def run(self) -> Workload:
+        subscription = self._engine.events.subscribe()
+        try:
+            if self._settings.image_pull_policy is ImagePullPolicy.ALWAYS:
+                self._pull()
+            container_id = self._create()
+            subscription.bind(container_id)
+            return self._connect_and_start(container_id, subscription)
+        except BaseException:
+            subscription.close()
+            raise
+
+    def _pull(self) -> None:
+        platform = self._settings.create.get("platform")
+        pull(self._engine, self._settings.image, self._settings.credentials, platform=platform, logger=self._logger)
+
+    def _create(self) -> str:
+        """Make the container, and pull its image first where the engine says that it does not have it."""
+        arguments = self._arguments()
+        try:
+            return self._create_with_free_name(arguments)
+        except EngineRefusal as error:
+            if not self._is_missing_image(error):
+                raise
+            if self._settings.image_pull_policy is not ImagePullPolicy.IF_NOT_PRESENT:
+                raise ImagePullError(
+                    f"Image {str(self._settings.image)!r} is not on the Docker engine at {self._engine.address}, and "
+                    f"image_pull_policy {self._settings.image_pull_policy.value} pulls none. Pull it, or choose "
+                    "another policy."
+                ) from error
+        self._pull()
+        return self._create_with_free_name(arguments)
+
+    def _is_missing_image(self, error: EngineRefusal) -> bool:
+        if error.status != NOT_FOUND or error.image_missing:
+            return error.image_missing
+        return "image not known" in error.answer or "no such image" in error.answer.lower()
+
+    def _create_with_free_name(self, arguments: dict[str, Any]) -> str:
+        wished = self._settings.create.get("name")
+        if not wished:
+            return self._send(arguments)
+        attempt = 0
+        while True:
+            with NAMES.reserved(self._engine, wished, attempt) as self._name:
+                try:
+                    return self._send({**arguments, "name": self._name})
+                except EngineRefusal as error:
+                    attempt += 1
+                    if not name_is_taken(error) or attempt >= ATTEMPTS:
+                        raise
+
+    def _send(self, arguments: dict[str, Any]) -> str:
+        self._check_cancelled()
+        try:
+            return self._engine.call(lambda session: send_create(session, arguments))
+        except InfrastructureNotAvailable as error:
+            # The answer is lost, the container perhaps not.
+            found = _until_known(self._find_by_label, error)
+            self._logger.info("The answer of the engine was lost, container %s was found by its label.", found)
+            return found
+
+    def _find_by_label(self) -> str | None:
+        containers = self._engine.containers({"label": f"{RUN_LABEL}={self._run_id}"}, also_ended=True)
+        return str(containers[0]["Id"]) if containers else None
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments = dict(self._settings.create)
+        arguments["labels"] = {**(arguments.get("labels") or {}), RUN_LABEL: self._run_id}
+        arguments["environment"] = self._variables()
+        hosts = dict(arguments.get("extra_hosts") or {})
+        if _HOST_GATEWAY in hosts.values() and not self._engine.facts.has_host_gateway():
+            self._warn_of_missing_host_gateway()
+            hosts = {name: address for name, address in hosts.items() if address != _HOST_GATEWAY}
+            arguments["extra_hosts"] = hosts or None
+        return arguments
+
+    def _variables(self) -> dict[str, str | None]:
+        variables: dict[str, str | None] = {**_environment.revealed(self._settings.environment)}
+        if not self._engine.facts.is_podman:  # which would give them the values that its own service has
+            variables |= dict.fromkeys(self._settings.removed_variables)
+        return variables
+
+    def _warn_of_missing_host_gateway(self) -> None:
+        facts = self._engine.facts
+        text = (
+            "`host.docker.internal` could not be automatically resolved to the address of this machine: "
+            f"{facts.label} does not know `host-gateway`. Upgrade to Docker Engine v20.10 or Podman v4.7, or newer"
+            + ("; this one has the name `host.containers.internal`." if facts.is_podman else ".")
+        )
+        if facts.is_podman and not any(
+            "host.docker.internal" in value for value in self._variables().values() if value
+        ):
+            self._logger.info("%s", text)  # nobody needs it, and every run would be warned of it
+        else:
+            warnings.warn(text, stacklevel=2)
+
+    def _connect_and_start(self, container_id: str, subscription: Subscription) -> Workload:
+        reader: OutputReader | None = None
+        try:
+            for network in self._settings.networks:
+                self._connect(container_id, network)
+            if self._settings.stream_output:
+                reader = self._attach(container_id)
+            self._engine.events.wait_until_connected()
+            self._check_cancelled()
+            self._start(container_id)
+            self._check_cancelled()
+        except BaseException as error:
+            if reader is not None:
+                reader.close()
+            remove_container(self._engine, container_id, self._logger)
+            if isinstance(error, EngineRefusal):
+                return self._not_started(container_id, subscription, error)
+            raise
+        return Container(
+            self._engine, container_id, self._name, subscription, reader, auto_remove=self._settings.auto_remove
+        )
+
+    def _attach(self, container_id: str) -> OutputReader:
+        tty = bool(self._settings.create.get("tty"))
+        return OutputReader(self._engine, container_id, tty=tty, attached=attach(self._engine, container_id))
+
+    def _connect(self, container_id: str, network: str) -> None:
+        self._check_cancelled()
+        try:
+            self._engine.call(lambda session: session.connect_container_to_network(container_id, network))
+        except EngineRefusal as error:
+            raise WorkloadCreationError(
+                f"Docker container could not be connected to the network {network!r}: {error.answer}. "
+                "`docker network ls` lists those there are."
+            ) from error
+
+    def _start(self, container_id: str) -> None:
+        while True:
+            try:
+                return self._engine.call(lambda session: session.start(container_id))
+            except InfrastructureNotAvailable as error:
+                # Never twice: a command that has run and ended would run again.
+                state = _until_known(lambda: inspect_container(self._engine, container_id), error)
+                if state.started_at is not None or cancellation_requested():
+                    return None
+
+    def _not_started(self, container_id: str, subscription: Subscription, error: EngineRefusal) -> Workload:
+        """Make the result of a container, removed by now, whose command cannot run. Anything else is an error."""
+        code = _code_of_command(error.answer)
+        if code is None:
+            raise WorkloadCreationError(f"Docker container could not be started: {error.answer}") from error
+        subscription.close()
+        return EndedContainer(self._engine, not_started_result(container_id, self._name, code, error.answer))
+
+    def _check_cancelled(self) -> None:
+        if cancellation_requested():
+            raise WorkloadCreationError("The run was cancelled before its container was started.")
+
+
+def _until_known(look: Callable[[], T | None], error: InfrastructureNotAvailable) -> T:
+    """Ask an engine whose answer was lost until it tells.
+
+    Raises:
+        InfrastructureNotAvailable: It does not tell in time; this is the error that was given.
+    """
+    pauses, deadline = Pauses(), time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if (found := look()) is not None:
+                return found
+        except InfrastructureNotAvailable:
+            pass
+        time.sleep(pauses.next())
+    raise error
+
+
+def _code_of_command(answer: str) -> int | None:
+    """Give what a shell would say about a command that cannot run; Docker has it in its state, Podman in words only."""
+    if not _ABOUT_COMMAND.search(answer):
+        return None
+    if _COMMAND_MISSING.search(answer):
+        return 127
+    return 126 if _NOT_EXECUTABLE.search(answer) else None

@@ -1,0 +1,121 @@
+"""What an engine or the SDK may raise, in the words of this library: the one table for Docker."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, TypeGuard
+
+from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from requests import Response
+
+    from infrablocks.docker._engine_address import EngineAddress
+
+NOT_FOUND = 404
+CONFLICT = 409
+
+_LONGEST_ANSWER = 1000
+
+
+class EngineRefusal(InfrastructureError):
+    """The engine answered, and said no.
+
+    Attributes:
+        status: The status code of HTTP.
+        answer: The engine's own words.
+        image_missing: Whether it does not have the image.
+    """
+
+    def __init__(self, address: EngineAddress, status: int, answer: str, *, image_missing: bool = False) -> None:
+        self.status = status
+        self.answer = answer
+        self.image_missing = image_missing
+        super().__init__(f"The Docker engine at {address} answered {status}: {answer}")
+
+
+def translated(error: Exception, address: EngineAddress) -> InfrastructureError:  # noqa: PLR0911 - a table
+    """Give the error of ours for one of the SDK, or of what it is made of. To be raised `from` that one."""
+    import docker.errors  # noqa: PLC0415 - with the client, which is there, the SDK is loaded
+    import requests.exceptions  # noqa: PLC0415
+    import urllib3.exceptions  # noqa: PLC0415
+
+    match error:
+        case InfrastructureError():
+            return error
+        case docker.errors.APIError():
+            missing = isinstance(error, docker.errors.ImageNotFound)
+            return EngineRefusal(address, error.status_code or 0, _answer(error.explanation), image_missing=missing)
+        case requests.exceptions.HTTPError() if error.response is not None:
+            return EngineRefusal(address, error.response.status_code, _answer(_message(error.response)))
+        case requests.exceptions.ReadTimeout() | urllib3.exceptions.ReadTimeoutError():
+            return InfrastructureNotAvailable(
+                f"The Docker engine at {address} did not answer in time. Check whether it is overloaded or hangs."
+            )
+        case requests.exceptions.RequestException() | urllib3.exceptions.HTTPError() | OSError():
+            return not_connected(address, error)
+        case docker.errors.DockerException():
+            return InfrastructureError(f"The Docker engine at {address} cannot be used: {error}")
+        case _:
+            return InfrastructureError(f"The Docker engine at {address} answered what is not understood: {error}")
+
+
+def not_connected(address: EngineAddress, error: BaseException) -> InfrastructureNotAvailable:
+    """Give the error of an engine that is out of reach."""
+    problem = next((text for text in map(_problem, _chain(error)) if text), type(error).__name__)
+    hint = _HINTS.get(_number(error), "Check that the engine runs and that DOCKER_HOST or the docker context is right.")
+    return InfrastructureNotAvailable(f"Could not connect to Docker at {address}: {problem}. {hint}")
+
+
+_HINTS = {
+    errno.EACCES: "Add the user to the group that owns the socket (mostly `docker`), and log in again.",
+    errno.ECONNREFUSED: "Start the engine, or set DOCKER_HOST or the docker context to one that runs.",
+    errno.ENOENT: "Start the engine, or set DOCKER_HOST or the docker context to one that runs.",
+    errno.EMFILE: "No file descriptors are left; raise `ulimit -n` or run fewer at once.",
+}
+
+
+def _message(response: Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text
+
+
+def _answer(text: str | None) -> str:
+    text = " ".join((text or "no reason given").split())
+    return text if len(text) <= _LONGEST_ANSWER else text[:_LONGEST_ANSWER] + "…"
+
+
+def _number(error: BaseException) -> int:
+    return next((each.errno or 0 for each in _chain(error) if _has_number(each)), 0)
+
+
+def _has_number(error: BaseException) -> TypeGuard[OSError]:
+    """Say whether the operating system has raised it: those of requests are OSErrors with anything in their place."""
+    return isinstance(error, OSError) and isinstance(error.errno, int) and bool(error.strerror)
+
+
+def _problem(error: BaseException) -> str:
+    """Say what is wrong, without the request that the SDK would tell about."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if _has_number(error):
+        return str(error.strerror)
+    return "no answer in time" if "Timeout" in type(error).__name__ else ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what it was made from: requests keeps the reason in its arguments, urllib3 in `reason`."""
+    seen: list[BaseException] = []
+    left = [error]
+    while left:
+        each = left.pop(0)
+        if any(each is other for other in seen):
+            continue
+        seen.append(each)
+        yield each
+        inner = (*each.args, getattr(each, "reason", None), each.__cause__, each.__context__)
+        left.extend(item for item in inner if isinstance(item, BaseException))

@@ -1,0 +1,264 @@
+"""The output of one container: attached to before it starts, and found again in its log where the stream was cut."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from anyio import move_on_after
+
+from infrablocks._threads import ThreadsafeEvent
+from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
+from infrablocks.docker._events import GIVE_UP_SECONDS, Pauses
+from infrablocks.docker._streams import Frames, close_stream, shut_down, stream_socket
+from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
+
+if TYPE_CHECKING:
+    import socket
+
+    from requests import Response
+
+    from infrablocks._output import Output, StreamName
+    from infrablocks.docker._client import Engine
+
+logger = logging.getLogger("infrablocks.docker-container")
+
+_BUFFER_BYTES = 256 * 1024
+_ANSWER_SECONDS = 60.0
+# How long after the end of the stream the end of the container is seen, when the first is due to the second.
+_END_FOLLOWS_SECONDS = 1.0
+# After the end of the container its output is there at once. A stream that then keeps silent is cut, and the rest is
+# looked for in the log.
+_SILENCE_SECONDS = 2.0
+_ATTEMPTS_AFTER_END = 4
+
+
+class Position:
+    """How far the output of a container was delivered, by stream.
+
+    Lines are counted, and bytes only in the line that is not complete: the log of an engine may hold something else
+    than the container printed where that is not UTF-8.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+        self._bytes: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
+
+    def advance(self, stream: StreamName, data: bytes) -> None:
+        """Note that this was delivered."""
+        last = data.rfind(b"\n")
+        if last < 0:
+            self._bytes[stream] += len(data)
+        else:
+            self._lines[stream] += data.count(b"\n")
+            self._bytes[stream] = len(data) - last - 1
+
+    def skipper(self) -> Skipper:
+        """Give what leaves out of a log, read from its beginning, what was delivered already."""
+        return Skipper(dict(self._lines), dict(self._bytes))
+
+
+class Skipper:
+    """Leaves a number of lines and then of bytes out of each stream."""
+
+    def __init__(self, lines: dict[StreamName, int], byte_counts: dict[StreamName, int]) -> None:
+        self._lines = lines
+        self._bytes = byte_counts
+
+    def skip(self, stream: StreamName, data: bytes) -> bytes:
+        """Give what of this was not yet delivered."""
+        position = 0
+        while self._lines[stream]:
+            position = data.find(b"\n", position) + 1
+            if not position:
+                return b""
+            self._lines[stream] -= 1
+        left = min(self._bytes[stream], len(data) - position)
+        self._bytes[stream] -= left
+        return data[position + left :]
+
+
+def attach(engine: Engine, container_id: str) -> Response:
+    """Open the stream of all that a container prints from now on; to be called before it starts.
+
+    Raises:
+        EngineRefusal: The engine does not allow it.
+        InfrastructureNotAvailable: The engine is out of reach.
+    """
+    response = engine.open_stream(
+        "POST",
+        f"/containers/{container_id}/attach",
+        {"stream": 1, "stdout": 1, "stderr": 1},
+        headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        read_seconds=_ANSWER_SECONDS,
+    )
+    sock = stream_socket(response)
+    if sock is None:
+        response.close()
+        raise InfrastructureError(f"The output of containers of the engine at {engine.address} cannot be read.")
+    sock.settimeout(None)  # a container may be silent for days; its end is noticed otherwise
+    return response
+
+
+class OutputReader:
+    """Copies the output of one container, in a thread of its own.
+
+    Args:
+        engine: Where it is.
+        container_id: Which it is.
+        tty: Whether it has a terminal.
+        attached: What `attach` gave; None: the output is read from the log, from its beginning.
+    """
+
+    def __init__(self, engine: Engine, container_id: str, *, tty: bool, attached: Response | None) -> None:
+        self._engine = engine
+        self._container_id = container_id
+        self._tty = tty
+        self._attached = attached
+        self._position = Position()
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._closed = threading.Event()
+        self._ended = threading.Event()
+        self._started = False
+        self._delivering = False
+        self._stream_is_all = True
+        self._last_news = time.monotonic()
+
+    def start(self, output: Output) -> None:
+        """Begin to copy; called in the event loop."""
+        self._output = output
+        self._started = True
+        self._done = ThreadsafeEvent()
+        # A daemon: a reader of ours that has stalled must not keep the interpreter from ending.
+        threading.Thread(target=self._run, name="infrablocks-docker-output", daemon=True).start()
+
+    async def finish(self, *, log_has_more: bool = False) -> None:
+        """Wait, after the container's end, until all its output is handed over, however slow the reader is.
+
+        Args:
+            log_has_more: Whether its log may hold what an attached stream has not told.
+        """
+        self._stream_is_all = not log_has_more
+        self._ended.set()
+        while True:
+            with move_on_after(_SILENCE_SECONDS):
+                return await self._done.wait()
+            if not self._delivering and time.monotonic() - self._last_news >= _SILENCE_SECONDS:
+                self._stream_is_all = False
+                self._cut()
+
+    def close(self) -> None:
+        """Have the thread end. Does not wait for it: it may wait for whoever reads the output."""
+        self._closed.set()
+        self._ended.set()
+        self._cut()
+        if self._attached is not None and not self._started:
+            close_stream(self._attached)
+
+    def _cut(self) -> None:
+        with self._lock:
+            shut_down(self._socket)
+
+    def _run(self) -> None:
+        try:
+            attached = self._attached
+            if attached is None or not self._copy_attached(attached):
+                self._copy_log()
+        except Exception:
+            logger.exception("Reading the output of container %s failed", self._container_id)
+        finally:
+            self._done.set()
+
+    def _copy_attached(self, response: Response) -> bool:
+        """Copy an attached stream to its end. False: it may have been cut before the container ended."""
+        frames, whole = Frames(tty=self._tty), True
+        buffer = memoryview(bytearray(_BUFFER_BYTES))
+        sock = stream_socket(response)
+        try:
+            self._use(sock)
+            while sock is not None and (count := sock.recv_into(buffer)):
+                self._deliver(frames.feed(buffer[:count]))
+        except OSError:
+            whole = False
+        finally:
+            self._use(None)
+            close_stream(response)
+        whole = whole and not frames.is_broken_off
+        return whole and self._ended.wait(_END_FOLLOWS_SECONDS) and self._stream_is_all
+
+    def _copy_log(self) -> None:
+        """Copy what of the log was not yet delivered, and what still comes; the engine may restart meanwhile."""
+        pauses, attempts, lost_since = Pauses(), 0, time.monotonic()
+        while not self._closed.is_set() and attempts < _ATTEMPTS_AFTER_END:
+            ended = self._ended.is_set()
+            attempts += ended
+            try:
+                complete = self._copy_log_once()
+                lost_since = time.monotonic()
+                if complete and (ended or self._ended.wait(_END_FOLLOWS_SECONDS)):
+                    return
+            except EngineRefusal as error:
+                if error.status != NOT_FOUND:
+                    self._go_on_without_log(error)
+                return
+            except InfrastructureNotAvailable:
+                attempts -= ended
+                if time.monotonic() - lost_since > GIVE_UP_SECONDS:
+                    break
+            self._closed.wait(pauses.next())
+        if not self._closed.is_set():
+            logger.warning("The output of container %s could not be read to its end.", self._container_id)
+
+    def _copy_log_once(self) -> bool:
+        parameters = {"follow": 1, "stdout": 1, "stderr": 1}
+        path = f"/containers/{self._container_id}/logs"
+        response = self._engine.open_stream("GET", path, parameters, read_seconds=_ANSWER_SECONDS)
+        sock = stream_socket(response)
+        frames, skipper = Frames(tty=self._tty), self._position.skipper()
+        try:
+            if sock is not None:
+                sock.settimeout(None)
+            self._use(sock)
+            for chunk in response.iter_content(chunk_size=None):
+                pieces = frames.feed(memoryview(chunk))
+                self._deliver([(stream, skipper.skip(stream, data)) for stream, data in pieces])
+        except OSError:  # of requests too
+            return False
+        finally:
+            self._use(None)
+            close_stream(response)
+        return not frames.is_broken_off
+
+    def _go_on_without_log(self, error: EngineRefusal) -> None:
+        """Copy what still comes; what was printed since the stream was cut is lost, as this log cannot be read."""
+        if self._ended.is_set() and self._attached is not None:
+            return  # nothing says that anything was lost
+        logger.warning(
+            "The output of container %s was cut, and its log cannot be read (%s): some of it is lost.",
+            *(self._container_id, error.answer),
+        )
+        pauses = Pauses()
+        while not self._ended.is_set():
+            try:
+                self._copy_attached(attach(self._engine, self._container_id))
+            except InfrastructureError as problem:
+                logger.debug("Container %s cannot be attached to: %s", self._container_id, problem)
+            self._closed.wait(pauses.next())
+
+    def _use(self, sock: socket.socket | None) -> None:
+        with self._lock:
+            self._socket = sock
+            if self._closed.is_set():
+                shut_down(sock)
+
+    def _deliver(self, pieces: list[tuple[StreamName, bytes]]) -> None:
+        self._delivering = True
+        for stream, data in pieces:
+            if data:
+                self._position.advance(stream, data)
+                self._output.write_from_thread(stream, data)
+        self._last_news = time.monotonic()
+        self._delivering = False

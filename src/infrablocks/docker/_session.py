@@ -1,0 +1,79 @@
+"""The SDK's client, made to fit: imported only when an engine is needed, because this imports the SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.auth
+import docker.constants
+import docker.errors
+import docker.models.containers
+import docker.tls
+from docker.utils.utils import compare_version
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.util import Timeout
+
+if TYPE_CHECKING:
+    from requests import Response
+
+    from infrablocks.docker._engine_address import EngineAddress, TLSFiles
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 60
+"""How long an engine may take to answer a call that has no limit of its own."""
+
+# The pool warns in its log when it cannot keep a connection. `Engine` closes idle ones itself.
+_POOL_SIZE = 2000
+_OLDEST_API = "1.41"  # Docker 20.10
+
+
+class Session(docker.APIClient):
+    """The low-level client of the SDK for one engine. It has a time limit on every call, also on those without."""
+
+    def __init__(self, address: EngineAddress, version: str) -> None:
+        tls = False if address.tls is None else _tls_config(address.tls)
+        super().__init__(address.url, version=version, timeout=READ_SECONDS, tls=tls, max_pool_size=_POOL_SIZE)
+        # Otherwise REQUESTS_CA_BUNDLE replaces the authority of DOCKER_CERT_PATH, and ~/.netrc is read at every call
+        # (https://github.com/psf/requests/issues/3829).
+        self.trust_env = False
+        if self.base_url.startswith(("http://", "https://")):
+            self.proxies = get_environ_proxies(self.base_url)
+            self.mount(self.base_url, HTTPAdapter(pool_maxsize=_POOL_SIZE))
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Response:
+        """Send a request; the place that every call of the SDK comes through."""
+        if not isinstance(kwargs.get("timeout"), tuple | Timeout):
+            kwargs["timeout"] = (CONNECT_SECONDS, kwargs.get("timeout") or READ_SECONDS)
+        return super().request(method, url, *args, **kwargs)
+
+    def url(self, path: str) -> str:
+        """Give the whole URL of a path of the API."""
+        return f"{self.base_url}/v{self.api_version}{path}"
+
+
+def connect(address: EngineAddress) -> tuple[Session, dict[str, Any]]:
+    """Make a session in the newest version of the API that engine and SDK both know, and give the engine's versions."""
+    first = Session(address, _OLDEST_API)
+    try:
+        response = first.get(f"{first.base_url}/version", timeout=Timeout(total=CONNECT_SECONDS))  # type: ignore[arg-type]
+        response.raise_for_status()
+        versions: dict[str, Any] = response.json()
+        return Session(address, _common_version(versions)), versions
+    finally:
+        first.close()
+
+
+def _common_version(versions: dict[str, Any]) -> str:
+    """Choose as the docker command does: an engine may be newer than the SDK, which then speaks as it was tested."""
+    newest, oldest = str(versions["ApiVersion"]), str(versions.get("MinAPIVersion") or _OLDEST_API)
+    ours = docker.constants.DEFAULT_DOCKER_API_VERSION
+    common = ours if compare_version(ours, newest) > 0 else newest
+    return oldest if compare_version(common, oldest) > 0 else common
+
+
+def _tls_config(files: TLSFiles) -> docker.tls.TLSConfig:
+    pair = (str(files.certificate), str(files.key)) if files.certificate and files.key else None
+    authority = str(files.authority) if files.authority else None
+    return docker.tls.TLSConfig(client_cert=pair, ca_cert=authority, verify=files.verify)

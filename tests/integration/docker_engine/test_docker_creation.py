@@ -1,0 +1,225 @@
+"""What goes wrong while a container is made: clear errors, nothing left behind, nothing made twice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from infrablocks.docker import _session
+from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings, WorkloadCreationError
+from tests.integration.docker_engine.driving import FOREVER, TEST_LABEL, Identifier, Lines, run, settings, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+    from tests.engines import ContainerEngine
+    from tests.integration.docker_engine.fault_proxy import FaultProxy
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
+
+
+def left(client: docker.DockerClient, label: str) -> list[Any]:
+    return client.containers.list(all=True, sparse=True, filters={"label": f"{TEST_LABEL}={label}"})
+
+
+async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
+    """A container whose making was not confirmed is found by its label and used (PITFALL 22)."""
+    proxy.lose_answer("POST /containers/create")
+    lines = Lines()
+    result = await run(settings("echo once; exit 3", auto_remove=False, test_label=test_label), lines)
+    assert result.status_code == 3
+    assert lines.text("stdout") == "once\n"
+    assert [container.id for container in left(client, test_label)] == [result.identifier]
+
+
+async def test_an_answer_to_create_that_does_not_come(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's own time limit leaves no unknown container either (PITFALLS 11, 22)."""
+    monkeypatch.setattr(_session, "READ_SECONDS", 2)
+    proxy.hold_answer("POST /containers/create")
+    result = await run(settings("exit 3", auto_remove=False, test_label=test_label))
+    assert result.status_code == 3
+    assert len(left(client, test_label)) == 1
+
+
+async def test_a_lost_answer_to_start(proxy: FaultProxy, test_label: str) -> None:
+    """A command that has run already is not run again."""
+    proxy.lose_answer("/start")
+    lines = Lines()
+    result = await run(settings("echo once; exit 3", test_label=test_label), lines)
+    assert result.status_code == 3
+    assert lines.text("stdout") == "once\n"
+
+
+@pytest.mark.parametrize("request_", ["inspect", "remove"])
+async def test_a_lost_answer_afterwards(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str, request_: str
+) -> None:
+    """What is asked at the end is asked again."""
+    proxy.lose_answer({"inspect": "GET /containers/[0-9a-f]+/json", "remove": "DELETE"}[request_])
+    result = await run(settings("exit 3", test_label=test_label))
+    assert result.status_code == 3
+    assert left(client, test_label) == []
+
+
+async def test_a_second_network_that_does_not_exist(client: docker.DockerClient, test_label: str) -> None:
+    """The error names the network, and the half-made container is removed (PITFALL 30)."""
+    network = client.networks.create(f"first-{test_label}")
+    try:
+        with pytest.raises(WorkloadCreationError, match="nosuchnetwork"):
+            await run(settings("true", test_label=test_label, network=network.name, networks=("nosuchnetwork",)))
+        assert left(client, test_label) == []
+    finally:
+        network.remove()
+
+
+async def test_two_networks(client: docker.DockerClient, test_label: str) -> None:
+    """The container is in both."""
+    networks = [client.networks.create(f"{name}-{test_label}") for name in ("first", "second")]
+    try:
+        names = [str(network.name) for network in networks]
+        container = settings("exit 0", auto_remove=False, test_label=test_label, network=names[0], networks=(names[1],))
+        result = await run(container)
+        inspected = client.api.inspect_container(result.identifier)
+        assert set(inspected["NetworkSettings"]["Networks"]) >= set(names)
+        client.api.remove_container(result.identifier)
+    finally:
+        for network in networks:
+            network.remove()
+
+
+async def test_a_network_that_does_not_exist(client: docker.DockerClient, test_label: str) -> None:
+    """The error names the network."""
+    with pytest.raises(WorkloadCreationError, match="nosuchnetwork"):
+        await run(settings("true", test_label=test_label, network="nosuchnetwork"))
+    assert left(client, test_label) == []
+
+
+async def test_a_port_that_is_taken(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
+    """The error has the engine's words, and the second container is removed."""
+    with engine.namespace.listen("0.0.0.0") as server:
+        port = server.getsockname()[1]
+        with pytest.raises(WorkloadCreationError, match=r"already (allocated|in use)|address already|bind"):
+            await run(settings(FOREVER, test_label=test_label, ports={"80/tcp": port}))
+    assert left(client, test_label) == []
+
+
+async def test_too_little_memory(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
+    """Docker's own minimum is told in its words; Podman has none and the container cannot start or is killed."""
+    container = settings("true", test_label=test_label, mem_limit=1024 * 1024)
+    if engine.name == "podman":
+        with contextlib.suppress(WorkloadCreationError):
+            await run(container)
+    else:
+        with pytest.raises(WorkloadCreationError, match="6MB"):
+            await run(container)
+    assert left(client, test_label) == []
+
+
+async def test_an_argument_that_is_not_known(engine: ContainerEngine, test_label: str) -> None:
+    """Nothing is sent."""
+    assert engine.is_up()
+    with pytest.raises(InvalidSettings, match="nosuch"):
+        await run(settings("true", test_label=test_label, nosuch=1))
+    with pytest.raises(InvalidSettings, match="log_config|LogConfig"):
+        await run(settings("true", test_label=test_label, log_config=3))
+
+
+async def test_host_gateway(engine: ContainerEngine, test_label: str) -> None:
+    """An engine that knows it puts an address into /etc/hosts; for others it is left out, with a warning."""
+    lines = Lines()
+    container = settings(
+        "grep host.docker.internal /etc/hosts",
+        test_label=test_label,
+        extra_hosts={"host.docker.internal": "host-gateway"},
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        await run(container, lines)
+    texts = [str(each.message) for each in caught if "could not be automatically resolved" in str(each.message)]
+    if engine.name == "podman":
+        assert texts
+        assert "host-gateway" not in lines.text("stdout")
+    else:
+        assert not texts
+        assert lines.text("stdout")[0].isdigit()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_twenty_of_the_same_name(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
+    """Twenty runs of one name get names with numbers, with at most three creations each (PITFALL 38)."""
+    name = f"same-{test_label}"
+    await run(settings("true", auto_remove=False, test_label=test_label, name=name))
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(run, settings("true", auto_remove=False, test_label=test_label, name=name))
+    names = {str(container.attrs["Names"][0]).lstrip("/") for container in left(client, test_label)}
+    assert names == {name, *(f"{name}-{number}" for number in range(1, 21))}
+    assert proxy.count("POST /containers/create") <= 61
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_failed_runs_leave_no_open_files(engine: ContainerEngine, test_label: str) -> None:
+    """As many files are open after 100 failed runs as before (PITFALL 42)."""
+
+    async def fail() -> None:
+        with pytest.raises(WorkloadCreationError):
+            await run(settings("true", test_label=test_label, network="nosuchnetwork"))
+
+    assert engine.is_up()
+    await fail()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(fail)
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # threads close what they read when they end
+
+
+@pytest.mark.parametrize("url", ["unix:///tmp/infrablocks-no-engine.sock", "tcp://127.0.0.1:9", "tcp://192.0.2.1:2375"])
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # the SDK leaves a socket to the collector
+async def test_no_engine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """The error has the address that was tried, within 5 seconds."""
+    monkeypatch.setenv("DOCKER_HOST", url)
+    started = time.monotonic()
+    with pytest.raises(InfrastructureNotAvailable, match="Could not connect to Docker") as caught:
+        await run(settings("true"))
+    assert time.monotonic() - started < 6
+    assert url in str(caught.value)
+
+
+async def test_an_engine_that_does_not_answer(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An engine that hangs is found out in 5 seconds too."""
+    assert tmp_path.is_dir()
+    proxy.hold_answer("/version")
+    started = time.monotonic()
+    monkeypatch.setenv("DOCKER_HOST", proxy.docker_host)
+    with pytest.raises(InfrastructureNotAvailable, match="did not answer in time"):
+        await run(settings("true"))
+    assert time.monotonic() - started < 6
+
+
+async def test_an_engine_that_goes_while_a_container_is_made(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says that the engine is out of reach, after it was looked for."""
+    monkeypatch.setattr("infrablocks.docker._create.LOOK_SECONDS", 1.0)
+    identifier = Identifier()
+    for pattern in ("create", "containers/json"):
+        for _ in range(10 if pattern != "create" else 1):
+            proxy.lose_answer(pattern)
+    with pytest.raises(InfrastructureNotAvailable, match="Could not connect to Docker"):
+        await run(settings("true"), task_status=identifier)

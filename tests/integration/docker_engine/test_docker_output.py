@@ -1,0 +1,149 @@
+"""What a container prints arrives whole, in order and once, also when the stream is cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.docker_engine.driving import Lines, attach, run, settings
+from tests.integration.docker_engine.fault_proxy import FaultProxy
+
+if TYPE_CHECKING:
+    from tests.engines import ContainerEngine
+    from tests.engines.docker_daemon import DockerDaemon
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
+
+NUMBERED = "i=1; while [ $i -le {count} ]; do echo line $i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.2; done; true"
+
+
+def numbered(count: int) -> str:
+    return "".join(f"line {number}\n" for number in range(1, count + 1))
+
+
+async def test_streams_are_kept_apart(engine: ContainerEngine, test_label: str) -> None:
+    """stdout and stderr come on their own streams (PITFALL 25)."""
+    lines = Lines()
+    await run(settings("for i in 1 2 3; do echo out $i; echo err $i >&2; done", test_label=test_label), lines)
+    assert engine.is_up()
+    assert lines.text("stdout") == "out 1\nout 2\nout 3\n"
+    assert lines.text("stderr") == "err 1\nerr 2\nerr 3\n"
+
+
+@pytest.mark.parametrize("driver", ["local", "json-file"])
+async def test_bytes_are_exact(daemon: DockerDaemon, test_label: str, driver: str) -> None:
+    """Blanks, empty lines, long lines, characters of several bytes and a last line without newline (23, 24)."""
+    lines = Lines()
+    script = (
+        r"printf '  blanks  \n\n\ttab\r\n'; head -c 40000 /dev/zero | tr '\0' x; echo;"
+        r"for i in $(seq 20000); do printf 'äöü€'; done; echo; printf 'last'"
+    )
+    await run(settings(script, test_label=test_label, log_config={"type": driver}), lines)
+    assert daemon.is_up()
+    expected = "  blanks  \n\n\ttab\r\n" + "x" * 40000 + "\n" + "äöü€" * 20000 + "\nlast"
+    assert lines.text("stdout") == expected
+
+
+async def test_what_is_not_utf8(engine: ContainerEngine, test_label: str) -> None:
+    """Bytes that are no text become U+FFFD and fail nothing (PITFALL 23)."""
+    lines = Lines()
+    result = await run(settings(r"printf 'a\377b\n'", test_label=test_label), lines)
+    assert engine.is_up()
+    assert result
+    assert lines.text("stdout") == "a�b\n"
+
+
+async def test_a_terminal(engine: ContainerEngine, test_label: str) -> None:
+    """A container with a terminal prints everything on stdout."""
+    lines = Lines()
+    await run(settings("echo out; echo err >&2", test_label=test_label, tty=True), lines)
+    assert engine.is_up()
+    assert lines.text("stdout") == "out\r\nerr\r\n"
+    assert lines.text("stderr") == ""
+
+
+async def test_much_output(engine: ContainerEngine, test_label: str) -> None:
+    """All of 30 MB arrives."""
+    size = 0
+
+    def count(line: str) -> None:
+        nonlocal size
+        size += len(line)
+
+    await run(
+        settings("yes 0123456789012345678901234567890123456789012345678 | head -c 30000000", test_label=test_label),
+        Lines(count),
+    )
+    assert engine.is_up()
+    assert size == 30_000_000
+
+
+async def test_cut_streams_are_resumed(proxy: FaultProxy, test_label: str) -> None:
+    """1,000 numbered lines with 5 cuts arrive once, in order (PITFALL 15)."""
+    cuts, next_cut = 0, 50
+
+    def cut(line: str) -> None:
+        nonlocal cuts, next_cut
+        if cuts < 5 and int(line.split()[1]) >= next_cut and proxy.cut("/(attach|logs)"):
+            cuts, next_cut = cuts + 1, next_cut + 150
+
+    lines = Lines(cut)
+    result = await run(settings(NUMBERED.format(count=1000), test_label=test_label), lines)
+    assert result
+    assert cuts == 5
+    assert lines.text("stdout") == numbered(1000)
+
+
+async def test_cut_with_a_log_that_cannot_be_read(
+    daemon: DockerDaemon, test_label: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the log driver none, what is printed after a cut arrives, and one warning says that some may be lost."""
+    script = "echo before; trap 'echo after; exit 5' TERM; while :; do sleep 0.05; done"
+    with pytest.MonkeyPatch.context() as patch:
+        path = Path(f"/tmp/ib-{test_label[:12]}.sock")
+        with FaultProxy(path, daemon.socket).serving() as proxy:
+            patch.setenv("DOCKER_HOST", proxy.docker_host)
+
+            def cut(line: str) -> None:
+                if line == "before\n":
+                    proxy.cut("/attach")
+
+            lines = Lines(cut)
+            result = await run(
+                settings(script, test_label=test_label, log_config={"type": "none"}),
+                lines,
+                timeout_seconds=8,
+                grace_seconds=5,
+            )
+    assert result.status_code == 5
+    assert lines.text("stdout") == "before\nafter\n"
+    assert caplog.text.count("some of it is lost") == 1
+
+
+async def test_no_byte_of_the_log_is_fetched(proxy: FaultProxy, test_label: str) -> None:
+    """Without streaming nobody asks for the log (PITFALL 28)."""
+    lines = Lines()
+    await run(settings("echo hi", stream_output=False, test_label=test_label), lines)
+    assert lines.lines == []
+    assert proxy.count("/(attach|logs)") == 0
+
+
+async def test_requests_of_a_run(proxy: FaultProxy, test_label: str) -> None:
+    """A run has at most six requests of its own; the version and the events belong to all runs together."""
+    await run(settings("echo hi", test_label=test_label, name=f"requests-{test_label}"))
+    own = [request for request in proxy.requests if "/version" not in request and "/events" not in request]
+    assert [request.split("?")[0].rpartition("/")[2] for request in own[:3]] == ["create", "attach", "start"]
+    assert len(own) <= 5
+
+
+async def test_attach_gives_the_output_from_the_beginning(engine: ContainerEngine, test_label: str) -> None:
+    """A container that another agent made is watched to the same result and output."""
+    first, second = Lines(), Lines()
+    script = "echo one; echo two >&2; exit 3"
+    result = await run(settings(script, auto_remove=False, test_label=test_label), first)
+    again = await attach(result.identifier, second)
+    assert engine.is_up()
+    assert again == result
+    assert (second.text("stdout"), second.text("stderr")) == ("one\n", "two\n")

@@ -1,0 +1,151 @@
+"""A run tells the exit code that the engine has, and its reason, whatever happens to the container."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from infrablocks._results import Reason
+from tests.integration.docker_engine.driving import FOREVER, TEST_LABEL, Identifier, Lines, run, settings
+
+if TYPE_CHECKING:
+    import docker
+
+    from tests.engines import ContainerEngine
+    from tests.engines.docker_daemon import DockerDaemon
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(180)]
+
+
+def left(engine: ContainerEngine, label: str) -> list[Any]:
+    with contextlib.closing(engine.client()) as client:
+        return client.containers.list(all=True, sparse=True, filters={"label": f"{TEST_LABEL}={label}"})
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@pytest.mark.parametrize("code", [0, 1, 3, 137])
+@pytest.mark.parametrize("stream_output", [True, False])
+@pytest.mark.parametrize("auto_remove", [True, False])
+async def test_exit_codes(
+    engine: ContainerEngine, test_label: str, *, code: int, stream_output: bool, auto_remove: bool
+) -> None:
+    """The status is the engine's, with and without output and removal (PITFALL 1)."""
+    container = settings(f"exit {code}", stream_output=stream_output, auto_remove=auto_remove, test_label=test_label)
+    result = await run(container)
+    assert result.status_code == code
+    assert result.reason == {0: Reason.COMPLETED, 137: Reason.KILLED}.get(code, Reason.ERROR)
+    assert len(left(engine, test_label)) == (0 if auto_remove else 1)
+
+
+async def test_the_result_of_a_run(engine: ContainerEngine, test_label: str) -> None:
+    """The result has the id, the times in UTC and a sentence for people."""
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    result = await run(settings("exit 3", auto_remove=False, test_label=test_label, name=f"results-{test_label}"))
+    assert left(engine, test_label)[0].id == result.identifier
+    assert result.message == f"Docker container 'results-{test_label}' exited with status code 3."
+    assert result.created_at
+    assert result.started_at
+    assert result.finished_at
+    assert before < result.created_at <= result.finished_at
+    assert result.started_at <= result.finished_at
+    assert result.finished_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("stream_output", [True, False])
+@pytest.mark.parametrize("auto_remove", [True, False])
+async def test_removed_while_it_runs(
+    engine: ContainerEngine, client: docker.DockerClient, test_label: str, *, stream_output: bool, auto_remove: bool
+) -> None:
+    """`docker rm -f` of a running container gives the code that the engine told, in bounded time (PITFALLS 1, 7)."""
+    container = settings(FOREVER, stream_output=stream_output, auto_remove=auto_remove, test_label=test_label)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            identifier = Identifier()
+
+            async def remove() -> None:
+                container_id = await identifier.get()
+                await anyio.to_thread.run_sync(lambda: client.api.remove_container(container_id, force=True))
+
+            tasks.start_soon(remove)
+            result = await run(container, task_status=identifier)
+    assert result.status_code == 137
+    assert result.reason is Reason.KILLED
+    assert left(engine, test_label) == []
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local", "none"])
+@pytest.mark.parametrize("stream_output", [True, False])
+async def test_log_drivers(daemon: DockerDaemon, test_label: str, *, driver: str, stream_output: bool) -> None:
+    """The log driver changes neither status nor output (PITFALL 1)."""
+    lines = Lines()
+    container = settings(
+        "echo out; echo err >&2; exit 3",
+        stream_output=stream_output,
+        test_label=test_label,
+        log_config={"type": driver},
+    )
+    result = await run(container, lines)
+    assert daemon.is_up()
+    assert result.status_code == 3
+    assert lines.text("stdout") == ("out\n" if stream_output else "")
+    assert lines.text("stderr") == ("err\n" if stream_output else "")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_fast_containers_with_auto_remove(engine: ContainerEngine, test_label: str) -> None:
+    """`echo hi; exit 3` gives both, 100 times of 100 (PITFALL 2)."""
+    outcomes: list[tuple[int, str]] = []
+
+    async def one(limiter: anyio.CapacityLimiter) -> None:
+        async with limiter:
+            lines = Lines()
+            result = await run(settings("echo hi; exit 3", test_label=test_label), lines)
+            outcomes.append((result.status_code, lines.text("stdout")))
+
+    limiter = anyio.CapacityLimiter(10)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(one, limiter)
+    assert outcomes == [(3, "hi\n")] * 100
+    assert left(engine, test_label) == []
+
+
+async def test_out_of_memory(engine: ContainerEngine, test_label: str) -> None:
+    """A container that is killed for its memory says so where the engine does; the code is 137 in any case."""
+    command = "head -c 200m /dev/zero | tail"
+    result = await run(settings(f"exec sh -c '{command}'", test_label=test_label, mem_limit="16m", memswap_limit="16m"))
+    if engine.name != "podman":
+        assert result.reason is Reason.OOM_KILLED
+        assert "mem_limit" in result.message
+    assert result.status_code == 137
+    assert not result
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@pytest.mark.parametrize(("command", "code"), [("nosuchcommand", 127), ("/nosuch/path", 127), ("/etc/passwd", 126)])
+@pytest.mark.parametrize("stream_output", [True, False])
+async def test_a_command_that_cannot_run(
+    engine: ContainerEngine, test_label: str, *, command: str, code: int, stream_output: bool
+) -> None:
+    """It did not start: the code is that of a shell, the reason NotStarted, and nothing is left (PITFALL 30)."""
+    result = await run(settings([command], auto_remove=False, stream_output=stream_output, test_label=test_label))
+    assert result.status_code == code
+    assert result.reason is Reason.NOT_STARTED
+    assert str(code) in result.message
+    assert command in result.message
+    assert left(engine, test_label) == []
+
+
+async def test_a_restart_policy_is_followed_to_its_end(daemon: DockerDaemon, test_label: str) -> None:
+    """A container that its policy restarts has not ended before the last attempt."""
+    lines = Lines()
+    policy = {"Name": "on-failure", "MaximumRetryCount": 2}
+    result = await run(settings("echo attempt; exit 4", test_label=test_label, restart_policy=policy), lines)
+    assert daemon.is_up()
+    assert result.status_code == 4
+    assert lines.text("stdout").count("attempt") == 3
