@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from infrablocks._threads import cancellation_requested
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 _REMOVE_SECONDS = 15.0
 _OUT_OF_REACH_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
 
 
 def inspect(engine: Engine, container_id: str) -> dict[str, Any] | None:
@@ -60,11 +65,35 @@ def remove_container(engine: Engine, container_id: str, logger: logging.Logger) 
 def stop_container(engine: Engine, container_id: str, grace_seconds: float) -> None:
     """End a container, SIGTERM and then SIGKILL, and return when it runs no more.
 
+    For a worker thread. When its task is cancelled meanwhile, the grace period is over.
+
     Raises:
         InfrastructureNotAvailable: The engine was out of reach for too long.
         InfrastructureError: The engine cannot end it.
     """
-    seconds, pauses = math.ceil(grace_seconds), Pauses()
+    outcome: Future[None] = Future()
+
+    def stop() -> None:
+        try:
+            _stop_container(engine, container_id, math.ceil(grace_seconds))
+        except BaseException as error:  # noqa: BLE001 (raised by the thread that waits)
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    # The engine itself counts the grace period, in an answer that lasts as long.
+    threading.Thread(target=copy_context().run, args=(stop,), name="infrablocks-docker-stop", daemon=True).start()
+    while not outcome.done() and not cancellation_requested():
+        with suppress(TimeoutError):
+            return outcome.result(_LOOK_SECONDS)
+    if not outcome.done():
+        with suppress(InfrastructureError):  # it has just ended, or `stop` tells what is wrong
+            engine.call(lambda session: session.kill(container_id))
+    return outcome.result()
+
+
+def _stop_container(engine: Engine, container_id: str, seconds: int) -> None:
+    pauses = Pauses()
     deadline = time.monotonic() + seconds + _OUT_OF_REACH_SECONDS
     while True:
         try:

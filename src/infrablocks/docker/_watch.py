@@ -93,9 +93,7 @@ class Container(Workload):
 
     async def kill(self, grace_seconds: float) -> None:
         """Have the engine stop it, as `docker stop` does."""
-        await run_in_worker_thread(lambda: stop_container(self._engine, self.identifier, grace_seconds))
-        if self._auto_remove and not self._watched:
-            await self._remove()
+        await run_in_worker_thread(lambda: self._stop(grace_seconds))
 
     async def status(self) -> WorkloadStatus:
         """Ask the engine."""
@@ -111,6 +109,12 @@ class Container(Workload):
         if self._subscription is not None:
             self._subscription.close()
         release_engine(self._engine)
+
+    def _stop(self, grace_seconds: float) -> None:
+        # In one call of a thread: whoever is cancelled in between does not come to the second.
+        stop_container(self._engine, self.identifier, grace_seconds)
+        if self._auto_remove and not self._watched:
+            remove_container(self._engine, self.identifier, logger)
 
     async def _remove(self) -> None:
         await run_in_worker_thread(lambda: remove_container(self._engine, self.identifier, logger), _LOOK_THREADS)

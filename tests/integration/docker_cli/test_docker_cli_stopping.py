@@ -23,10 +23,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 OBEDIENT = ("--", "sh", "-c", "trap 'exit 7' TERM; echo running; while :; do sleep 0.05; done")
 DEAF = ("--", "sh", "-c", "trap '' TERM; echo running; while :; do sleep 0.05; done")
 
-second_signal = pytest.mark.xfail(
-    reason="the Docker back end does not end the grace period when it is cancelled once more", strict=True
-)
-
 
 def started(infrablocks: CommandLine, *words: str) -> subprocess.Popen[bytes]:
     process = infrablocks.start(*words)
@@ -64,7 +60,6 @@ def test_grace_period_is_given_and_kept(infrablocks: CommandLine, own: OwnContai
     assert not own.exists
 
 
-@second_signal
 def test_second_signal_ends_it_at_once(infrablocks: CommandLine, own: OwnContainer) -> None:
     """A second signal cuts the grace period short; the container is removed all the same."""
     process = started(infrablocks, *own.run("--grace-seconds", "15", "--set", "auto_remove=true"), *DEAF)
@@ -77,7 +72,6 @@ def test_second_signal_ends_it_at_once(infrablocks: CommandLine, own: OwnContain
     assert not own.exists
 
 
-@second_signal
 def test_ctrl_c_ends_the_grace_period_of_kill(infrablocks: CommandLine, own: OwnContainer) -> None:
     """Whoever does not want to wait presses Ctrl-C; the container has ended then, too."""
     told = ("--", "sh", "-c", "trap 'echo told' TERM; echo running; while :; do sleep 0.05; done")
