@@ -7,18 +7,25 @@ import fcntl
 import signal
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.bench import bench, progress
+from benchmarks.docker_engine import ENGINES, docker_bench
 from benchmarks.environments import alternative_environment, cache_directory, own_environment
 from benchmarks.machine import machine_facts
 from benchmarks.report import write_section
-from benchmarks.rows import GROUPS
-from benchmarks.table import Row, markdown_table
+from benchmarks.rows import DOCKER_GROUPS, GROUPS
+from benchmarks.table import markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.bench import Bench
+    from benchmarks.table import Row
+
+_ALL = [*GROUPS, *DOCKER_GROUPS]
 
 
 def main() -> None:
@@ -26,7 +33,7 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))  # so that everything is tidied up
     with _alone():
-        section = _measure(options.rows or list(GROUPS), options.checkout, quick=options.quick)
+        section = _measure(options.rows or _ALL, options.engine, options.checkout, quick=options.quick)
     print(section)
     if options.write is not None:
         write_section(options.write, section)
@@ -35,7 +42,10 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"which groups of rows, of {', '.join(GROUPS)}; all if none"
+        "rows", nargs="*", metavar="ROW", help=f"which groups of rows, of {', '.join(_ALL)}; all if none"
+    )
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=ENGINES[0], help="brought up for the Docker rows if DOCKER_HOST names none"
     )
     parser.add_argument("--quick", action="store_true", help="measure little, to see that it works; not for comparing")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page of the documentation")
@@ -43,26 +53,39 @@ def _options() -> argparse.Namespace:
         "--checkout", type=Path, default=Path(__file__).parent.parent, help="measure the library of another checkout"
     )
     options = parser.parse_args()
-    unknown = set(options.rows) - set(GROUPS)
+    unknown = set(options.rows) - set(_ALL)
     if unknown:
-        parser.error(f"there is no group of rows {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+        parser.error(f"there is no group of rows {', '.join(sorted(unknown))}; there are {', '.join(_ALL)}")
     return options
 
 
-def _measure(names: list[str], checkout: Path, *, quick: bool) -> str:
+def _measure(names: list[str], engine: str, checkout: Path, *, quick: bool) -> str:
     alternative, own = alternative_environment(), own_environment(checkout)
-    rows: list[Row] = []
     with bench(alternative, own, quick=quick) as tools:
-        for name in names:
-            progress(f"measuring {name} …")
-            measured = GROUPS[name](tools)
-            progress(markdown_table(measured))
-            rows += measured
+        rows = [row for measured in _measured(names, engine, tools) for row in measured]
     note = "A quick run, which is not for comparing.\n\n" if quick else ""
     return (
         f"{note}{machine_facts([alternative, own])}\n\n{markdown_table(rows)}\n\n"
         "Medians, with the lowest and the highest figure in brackets."
     )
+
+
+def _measured(names: list[str], engine: str, tools: Bench) -> Iterator[list[Row]]:
+    """Measure one group after the other, those with the engine last."""
+    for name in names:
+        if name in GROUPS:
+            yield _told(name, partial(GROUPS[name], tools))
+    if of_docker := [name for name in names if name in DOCKER_GROUPS]:
+        with docker_bench(tools, engine) as docker:
+            for name in of_docker:
+                yield _told(name, partial(DOCKER_GROUPS[name], docker))
+
+
+def _told(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+    progress(f"measuring {name} …")
+    rows = measure()
+    progress(markdown_table(rows))
+    return rows
 
 
 @contextmanager

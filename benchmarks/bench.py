@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from benchmarks.environments import Environment
     from benchmarks.samples import Figures
@@ -49,6 +49,7 @@ class Bench:
         *arguments: str,
         timeout: float = 120,
         stdout: int | IO[bytes] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> Figures:
         """Run a script by the interpreter of an environment.
 
@@ -58,6 +59,7 @@ class Bench:
             arguments: For the script, after the file for its figures.
             timeout: After so many seconds the script is killed and the benchmark ends.
             stdout: The script's stdout; None for the null device.
+            variables: Variables of the script's besides the usual ones.
 
         Returns:
             What the script has handed over.
@@ -72,7 +74,7 @@ class Bench:
             process = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env=_variables(str(self.directory)),
+                env=_variables(str(self.directory)) | dict(variables or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=stderr,

@@ -48,7 +48,8 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """Write the cells."""
         alternative = _NOTHING if self.alternative is None else str(self.alternative)
-        ratio = _NOTHING if self.alternative is None else f"{self.ours.median / self.alternative.median:.3g} {TIMES}"
+        base = 0.0 if self.alternative is None else self.alternative.median
+        ratio = f"{self.ours.median / base:.3g} {TIMES}" if base else _NOTHING
         target = self.target
         met = _NOTHING if target is None else "yes" if target.met else "**no**"
         return (self.what, alternative, str(self.ours), ratio, target.text if target else _NOTHING, met)

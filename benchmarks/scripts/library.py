@@ -7,12 +7,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+IMAGE = "busybox:test"
+"""The test tooling makes it; an engine that `DOCKER_HOST` names must have it."""
+
+LABEL = "io.infrablocks.benchmark"
+"""Every container that is measured with has it, so that whatever is left over is removed."""
+
 _MODULES = {"infrablocks": "infrablocks", "prefect": "prefect.infrastructure"}
 
 
 def process_block(library: str, **fields: Any) -> Any:
     """Make a `Process` block of a library ("infrablocks" or "prefect"); both have the same fields."""
     return importlib.import_module(_MODULES[library]).Process(**fields)
+
+
+def docker_block(library: str, **fields: Any) -> Any:
+    """Make a `DockerContainer` block of a library; both have the same fields, and so do not pull."""
+    given = {"image": IMAGE, "image_pull_policy": "NEVER", "labels": {LABEL: "1"}, **fields}
+    return importlib.import_module(_MODULES[library]).DockerContainer(**given)
 
 
 def hand_over(path: str, figures: dict[str, float]) -> None:

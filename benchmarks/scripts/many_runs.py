@@ -16,9 +16,14 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.scripts.library import hand_over, process_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TICK_SECONDS = 0.005
 SETTLE_SECONDS = 0.5
@@ -45,12 +50,16 @@ class Started:
 
 
 class Runs:
-    """Runs of one command, started at once."""
+    """Runs of equal blocks, started at once.
 
-    def __init__(self, library: str, count: int, seconds: str) -> None:
-        self._library = library
+    Args:
+        block: Makes one of the blocks.
+        count: How many.
+    """
+
+    def __init__(self, block: Callable[[], Any], count: int) -> None:
+        self._block = block
         self._count = count
-        self._command = ["sleep", seconds]
         self._started = Started(count)
         self._ended = 0
         self.stall = 0.0
@@ -69,7 +78,7 @@ class Runs:
         await asyncio.gather(*watchers, return_exceptions=True)
 
     async def _one(self) -> None:
-        result = await process_block(self._library, command=self._command).run(task_status=self._started)
+        result = await self._block().run(task_status=self._started)
         self._ended += 1
         if result.status_code != 0:
             raise SystemExit(f"a run failed: {result}")
@@ -85,6 +94,10 @@ class Runs:
         await asyncio.sleep(SETTLE_SECONDS)
         if self._ended == 0:
             self.grown = (resident_bytes() - before) / self._count
+        self.all_run()
+
+    def all_run(self) -> None:
+        """Do what is to be done while all of them run."""
 
 
 async def main() -> None:
@@ -92,9 +105,9 @@ async def main() -> None:
     path, library, count, seconds = sys.argv[1:]
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    await Runs(library, WARM_UP, "0").to_the_end()
+    await Runs(partial(process_block, library, command=["sleep", "0"]), WARM_UP).to_the_end()
     gc.collect()
-    runs = Runs(library, int(count), seconds)
+    runs = Runs(partial(process_block, library, command=["sleep", seconds]), int(count))
     started = time.perf_counter()
     await runs.to_the_end()
     hand_over(path, {"seconds": time.perf_counter() - started, "stall": runs.stall, "bytes": runs.grown})

@@ -134,20 +134,22 @@ async def test_an_argument_that_is_not_known(engine: ContainerEngine, test_label
         await run(settings("true", test_label=test_label, log_config=3))
 
 
-async def test_host_gateway(engine: ContainerEngine, test_label: str) -> None:
-    """An engine that knows it puts an address into /etc/hosts; for others it is left out, with a warning."""
+@pytest.mark.parametrize("needed", [True, False])
+async def test_host_gateway(engine: ContainerEngine, test_label: str, *, needed: bool) -> None:
+    """An engine that knows it puts an address into /etc/hosts; others leave it out, with a warning if it is needed."""
     lines = Lines()
     container = settings(
         "grep host.docker.internal /etc/hosts",
         test_label=test_label,
         extra_hosts={"host.docker.internal": "host-gateway"},
+        environment={"PREFECT_API_URL": "http://host.docker.internal:4200/api"} if needed else {},
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         await run(container, lines)
     texts = [str(each.message) for each in caught if "could not be automatically resolved" in str(each.message)]
     if engine.name == "podman":
-        assert texts
+        assert bool(texts) is needed
         assert "host-gateway" not in lines.text("stdout")
     else:
         assert not texts
