@@ -215,7 +215,7 @@ async def test_an_engine_that_does_not_answer(
 
 
 async def test_an_engine_that_goes_while_a_container_is_made(
-    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says that the engine is out of reach, after it was looked for."""
     monkeypatch.setattr("infrablocks.docker._create.LOOK_SECONDS", 1.0)
@@ -224,4 +224,4 @@ async def test_an_engine_that_goes_while_a_container_is_made(
         for _ in range(10 if pattern != "create" else 1):
             proxy.lose_answer(pattern)
     with pytest.raises(InfrastructureNotAvailable, match="Could not connect to Docker"):
-        await run(settings("true"), task_status=identifier)
+        await run(settings("true", test_label=test_label), task_status=identifier)
