@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tests.engines import ContainerEngine
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """These tests are about engines; tests/integration/docker_block runs the whole block on both event loops."""
+    return "asyncio"
+
+
 @pytest.fixture(autouse=True)
 def docker_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only the test says which engine is used: its `daemon` or `engine`, and without either none."""
