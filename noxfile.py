@@ -103,8 +103,8 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *(session.posargs or ["--write", "docs/performance.md"]))
 
 
-# Those of engines and of documentation have sessions of their own.
-_UNIT_TESTS = ("tests", "--ignore=tests/integration", "--ignore=tests/docs")
+# Those of engines and of documentation have sessions of their own, where one test may use the whole machine.
+_UNIT_TESTS = ("tests", "--ignore=tests/integration", "--ignore=tests/docs", "-n", "2", "--dist", "worksteal")
 
 
 def _group(name: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ import pytest
 import typer
 
 from infrablocks import Process
-from infrablocks.cli.checks import CHECKS, Finding, State
+from infrablocks.cli.checks.back_ends import CHECKS
+from infrablocks.cli.checks.finding import Finding, State
 from infrablocks.cli.doctor import doctor
 
 if TYPE_CHECKING:

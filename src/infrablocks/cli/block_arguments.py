@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from infrablocks import DockerContainer, Infrastructure, Process
+from infrablocks import Infrastructure, Process
 from infrablocks.cli.errors import WrongArguments, validation_message
 from infrablocks.cli.overrides import environment_of, given_fields, set_fields
 
@@ -115,6 +115,8 @@ class BlockArguments:
             original = Infrastructure.from_yaml(self.file)
             return type(original), given_fields(original)
         if self.image is not None:
+            from infrablocks import DockerContainer  # noqa: PLC0415 (its import takes long)
+
             return DockerContainer, {"image": self.image, "command": []}
         return Process, {}
 

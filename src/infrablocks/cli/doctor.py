@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from infrablocks.cli import exit_codes
-from infrablocks.cli.checks import CHECKS, Finding, State
+from infrablocks.cli.checks.finding import Finding, State
 from infrablocks.cli.command import command
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def doctor() -> None:
 
 
 def _findings() -> Iterator[tuple[str, Finding]]:
+    from infrablocks.cli.checks.back_ends import CHECKS  # noqa: PLC0415 (they import all back ends)
+
     for back_end, checks in CHECKS.items():
         for check in checks:
             yield from ((back_end, finding) for finding in _findings_of(check))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import BaseModel
 
 from infrablocks.blocks.annotations import is_mapping_of_text, models_in
@@ -36,6 +35,8 @@ def set_fields(values: dict[str, Any], model: type[BaseModel], assignments: Iter
 
 
 def _yaml(path: str, text: str) -> object:
+    import yaml  # noqa: PLC0415 (its import takes long, and most calls have no --set)
+
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # their messages quote the value

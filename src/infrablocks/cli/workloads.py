@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from infrablocks import DockerContainer, Infrastructure, Process, UnsupportedOperation, get_block_class
+from infrablocks import Infrastructure, Process, UnsupportedOperation, get_block_class
 from infrablocks.cli.command import command
-from infrablocks.cli.kept_output import print_container_log
 
 Identifier = Annotated[
     str,
@@ -53,6 +52,9 @@ def logs(identifier: Identifier, block_type: BlockType = "process") -> None:
     Its stdout goes to stdout, its stderr to stderr. Ends there, also when the container still runs. The output of a
     process is not kept.
     """
+    from infrablocks import DockerContainer  # noqa: PLC0415 (the import of Docker's part takes long)
+    from infrablocks.cli.kept_output import print_container_log  # noqa: PLC0415
+
     block_class = _block_class(block_type)
     if issubclass(block_class, DockerContainer):
         print_container_log(identifier)
