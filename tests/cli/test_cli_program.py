@@ -137,7 +137,7 @@ def test_doctor_that_finds_something_broken(
         raise RuntimeError("bang")
 
     monkeypatch.setattr(
-        "infrablocks.cli.doctor.CHECKS",
+        "infrablocks.cli.checks.back_ends.CHECKS",
         {
             "engine": (explodes, lambda: Finding("x", State.WARNING, "well")),
             "other": (lambda: [Finding("y", State.OK, "fine"), Finding("z", State.OK, "too")],),
