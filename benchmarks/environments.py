@@ -20,6 +20,7 @@ ALTERNATIVE = "prefect==2.20.25"
 _PINS = Path(__file__).parent / "pins" / "prefect-2.20.25.txt"
 # Both libraries get the same of these, so that the ratios do not compare versions of them.
 _SHARED = ("anyio", "docker", "pydantic", "pydantic-core", "requests", "typing-extensions", "urllib3")
+_TOOLING = ("docker>=7.0", "pytest>=8")
 # The version that the other library and its pins are for.
 _PYTHON = "3.11"
 _INSTALL_SECONDS = 900.0
@@ -75,6 +76,15 @@ def own_environment(checkout: Path) -> Environment:
         wheels = [str(wheel) for wheel in Path(temporary).glob("*.whl")]
         _pip(python, "install", "--no-deps", "--force-reinstall", *wheels)
     return _environment("infrablocks", directory)
+
+
+def tooling_python() -> Path:
+    """Give an interpreter that has what the engines of the test tooling need; nothing is measured with it."""
+    directory = _named("tooling", "\n".join(_TOOLING).encode())
+    if not _is_complete(directory):
+        _pip(_new_environment(directory), "install", *_TOOLING)
+        _mark_complete(directory)
+    return _python(directory)
 
 
 def _shared_pins() -> list[str]:
