@@ -121,6 +121,7 @@ piece = st.sampled_from([*PIECES.split(), SHA256, "0f" * 32, " ", "\n"])
 
 @given(st.lists(piece, max_size=8).map("".join))
 @example("localhost:5000/a@" + SHA256)
+@example("0f" * 32 * 4)
 def test_the_grammar(text: str) -> None:
     """What is accepted is what the grammar of distribution/reference accepts, in Docker's reading of it."""
     try:
@@ -131,6 +132,7 @@ def test_the_grammar(text: str) -> None:
         assert (
             match is None
             or re.fullmatch("[a-f0-9]{64}", text)
+            or len(f"library/{match['path']}") > 255
             or (
                 match["domain"]
                 and match["domain"] == match["domain"].lower()
