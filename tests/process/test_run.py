@@ -208,9 +208,12 @@ async def test_blocks_are_not_changed_by_a_run() -> None:
     """A run changes nothing of its block, and a copy shares nothing with it."""
     block = Process(command=["true"], env={"A": "1"}, labels={"a": "b"}, name="n")
     before = block.model_dump()
-    copy = block.model_copy(deep=True, update={"name": "other"})
+    copies = [block.model_copy(update={"name": "other"}), block.copy(update={"name": "other"})]
     await block.run()
-    copy.env["A"] = "2"
+    for copy in copies:
+        copy.env["A"] = "2"
+        copy.command.append("x")
+        assert (copy.name, type(copy)) == ("other", Process)
     assert block.model_dump() == before
 
 

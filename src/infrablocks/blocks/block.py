@@ -76,6 +76,24 @@ class Block(BaseModel):
         for copies. A ValueError becomes pydantic's ValidationError.
         """
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = True) -> Self:
+        """Copy the block; unlike pydantic's own copies, this one shares nothing with it.
+
+        Args:
+            update: New values of fields. They are not validated here, but when the block is used.
+            deep: Copy mappings, lists and nested blocks too.
+        """
+        return super().model_copy(update=update, deep=deep)
+
+    def copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = True) -> Self:  # type: ignore[override]
+        """Copy the block, as the blocks of Prefect 2 are copied: the same as `model_copy`.
+
+        Args:
+            update: New values of fields. They are not validated here, but when the block is used.
+            deep: Copy mappings, lists and nested blocks too.
+        """
+        return self.model_copy(update=update, deep=deep)
+
     @classmethod
     def get_block_type_name(cls) -> str:
         """Give the name of the block type, for people."""
