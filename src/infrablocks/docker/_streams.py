@@ -35,6 +35,7 @@ def shut_down(sock: socket.socket | None) -> None:
 def close_stream(response: Response) -> None:
     """Close an answer that was not read to its end, and its connection, which nobody can use again."""
     sock = stream_socket(response)
+    shut_down(sock)  # a thread that still reads has the lock that closing needs
     response.close()
     if sock is not None:
         sock.close()
