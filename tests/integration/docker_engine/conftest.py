@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import tempfile
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,15 @@ def docker_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     for fixture in ("engine", "daemon"):
         if fixture in request.fixturenames:
             monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue(fixture).docker_host)
+
+
+@pytest.fixture(autouse=True)
+def _collect_sockets_of_the_sdk() -> Iterator[None]:
+    """The SDK leaves sockets that could not connect to the garbage collector: it comes here, not in a later test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
