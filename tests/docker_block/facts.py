@@ -14,7 +14,7 @@ def facts(**changes: Any) -> Facts:
         "platform": "linux",
         "prefect_version": "3.1.0",
         "version": "0.1.0",
-        "folder": "/work",
+        "folder": "/srv",
         "home": "/home/me",
     }
     return Facts(**{**made_up, **changes})

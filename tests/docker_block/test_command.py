@@ -68,7 +68,7 @@ def test_the_whole_command() -> None:
   --label io.infrablocks.version=0.1.0 \
   --label 'io.prefect.x=1 2' \
   --add-host host.docker.internal:host-gateway \
-  --volume '/work/x y:/x:ro' \
+  --volume '/srv/x y:/x:ro' \
   --publish '[::1]:8080:80/tcp' \
   --publish 127.0.0.1::81/tcp \
   --publish 82/tcp \

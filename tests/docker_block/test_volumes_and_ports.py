@@ -18,10 +18,10 @@ from infrablocks.docker._volumes import parse_volume
         ("/a:/b", "/a:/b"),
         ("/a b/:/b:ro,Z", "/a b/:/b:ro,Z"),
         ("data:/b:nocopy", "data:/b:nocopy"),
-        ("./x:/b", "/work/x:/b"),
-        ("./x/../y:/b:ro", "/work/y:/b:ro"),
+        ("./x:/b", "/srv/x:/b"),
+        ("./x/../y:/b:ro", "/srv/y:/b:ro"),
         ("../x:/b", "/x:/b"),
-        (".:/b", "/work:/b"),
+        (".:/b", "/srv:/b"),
         ("~:/b", "/home/me:/b"),
         ("~/x:/b", "/home/me/x:/b"),
         (r"C:\x:/b:ro", r"C:\x:/b:ro"),
@@ -30,7 +30,7 @@ from infrablocks.docker._volumes import parse_volume
 )
 def test_binds(text: str, bind: str) -> None:
     """Sources that are relative are resolved, as an engine takes none; the rest stays as it is."""
-    assert parse_volume(text).bind("/work", "/home/me") == bind
+    assert parse_volume(text).bind("/srv", "/home/me") == bind
 
 
 @given(st.text("/ab.~:,rozZ \\C", max_size=14))
@@ -43,7 +43,7 @@ def test_every_accepted_volume_is_complete(text: str) -> None:
         return
     assert posixpath.isabs(volume.target)
     assert volume.target.strip("/.")
-    bind = volume.bind("/work", "/home/me")
+    bind = volume.bind("/srv", "/home/me")
     assert bind.startswith(("/", "C:/", "C:\\")) or volume.has_name
     assert parse_volume(bind).bind("/elsewhere", "/nobody") == bind
 
