@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from benchmarks.bench import bench, progress
 from benchmarks.docker_engine import ENGINES, docker_bench
 from benchmarks.environments import alternative_environment, cache_directory, own_environment
+from benchmarks.kubernetes_clusters import kubernetes_bench
 from benchmarks.machine import machine_facts
 from benchmarks.report import write_section
-from benchmarks.rows import DOCKER_GROUPS, GROUPS
+from benchmarks.rows import DOCKER_GROUPS, GROUPS, KUBERNETES_GROUPS
 from benchmarks.table import markdown_table
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.table import Row
 
-_ALL = [*GROUPS, *DOCKER_GROUPS]
+_ALL = [*GROUPS, *DOCKER_GROUPS, *KUBERNETES_GROUPS]
 
 
 def main() -> None:
@@ -71,7 +72,7 @@ def _measure(names: list[str], engine: str, checkout: Path, *, quick: bool) -> s
 
 
 def _measured(names: list[str], engine: str, tools: Bench) -> Iterator[list[Row]]:
-    """Measure one group after the other, those with the engine last."""
+    """Measure one group after the other, those with engines last."""
     for name in names:
         if name in GROUPS:
             yield _told(name, partial(GROUPS[name], tools))
@@ -79,6 +80,10 @@ def _measured(names: list[str], engine: str, tools: Bench) -> Iterator[list[Row]
         with docker_bench(tools, engine) as docker:
             for name in of_docker:
                 yield _told(name, partial(DOCKER_GROUPS[name], docker))
+    if of_kubernetes := [name for name in names if name in KUBERNETES_GROUPS]:
+        with kubernetes_bench(tools) as kubernetes:
+            for name in of_kubernetes:
+                yield _told(name, partial(KUBERNETES_GROUPS[name], kubernetes))
 
 
 def _told(name: str, measure: Callable[[], list[Row]]) -> list[Row]:

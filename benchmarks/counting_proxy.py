@@ -1,12 +1,14 @@
-"""Stands between a client and an engine, both on unix sockets, and counts the requests that pass."""
+"""Stands between a client and an engine and counts the requests that pass; here both are on unix sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +16,13 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 64 * 1024
 _READY_SECONDS = 10.0
-_BACKLOG = 1000
+BACKLOG = 1000
+"""How many clients may wait to be let in."""
+
 _VERSION = re.compile(r"^/v[0-9.]+(?=/)")
+
+Connected: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+"""What is called for each client."""
 
 
 class Requests:
@@ -23,6 +30,7 @@ class Requests:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._connections = 0
         self._lock = threading.Lock()
 
     def add(self, head: bytes) -> None:
@@ -38,18 +46,22 @@ class Requests:
             lines, self._lines = self._lines, []
         return lines
 
+    def add_connection(self) -> None:
+        """Note that a client has connected."""
+        with self._lock:
+            self._connections += 1
 
-class CountingProxy:
-    """A proxy that runs in a thread for as long as its `with` block lasts; that gives the `Requests`.
+    def take_connections(self) -> int:
+        """Give how many clients have connected since this was last called."""
+        with self._lock:
+            count, self._connections = self._connections, 0
+        return count
 
-    Args:
-        path: The socket that it listens on, which must not exist.
-        engine: The socket of the engine.
-    """
 
-    def __init__(self, path: Path, engine: Path) -> None:
-        self._path = path
-        self._engine = engine
+class Proxy(ABC):
+    """A proxy that runs in a thread for as long as its `with` block lasts; that gives the `Requests`."""
+
+    def __init__(self) -> None:
         self._requests = Requests()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="counting-proxy")
         self._ready = threading.Event()
@@ -57,10 +69,22 @@ class CountingProxy:
         self._loop: asyncio.AbstractEventLoop
         self._end: asyncio.Event
 
+    @abstractmethod
+    async def _listen(self, connected: Connected) -> asyncio.Server:
+        """Listen for clients."""
+
+    @abstractmethod
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the engine."""
+
+    def _answer(self, _line: str, _client: asyncio.StreamWriter) -> bytes | None:
+        """Give an answer in the engine's place to the request that begins with this line; None: let it pass."""
+        return None
+
     def __enter__(self) -> Requests:
         self._thread.start()
         if not self._ready.wait(_READY_SECONDS):
-            raise SystemExit(f"nothing listens on {self._path}")
+            raise SystemExit(f"{type(self).__name__}: nothing listens")
         return self._requests
 
     def __exit__(
@@ -68,11 +92,10 @@ class CountingProxy:
     ) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
-        self._path.unlink(missing_ok=True)
 
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_unix_server(self._connected, self._path, backlog=_BACKLOG)
+        server = await self._listen(self._connected)
         self._ready.set()
         await self._end.wait()
         server.close()
@@ -82,14 +105,16 @@ class CountingProxy:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Not a coroutine: asyncio would complain about each of those tasks that is cancelled at the end.
+        self._requests.add_connection()
         connection = asyncio.create_task(self._pass(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with closing(writer), suppress(OSError):
-            answers, engine = await asyncio.open_unix_connection(self._engine)
-            there = asyncio.create_task(_Forward(reader, engine, self._requests).to_the_end())
+            answers, engine = await self._reach()
+            forward = _Forward(reader, engine, self._requests, writer, self._answer)
+            there = asyncio.create_task(forward.to_the_end())
             with closing(engine):
                 try:
                     # An engine that is done closes; a client may close its half long before.
@@ -99,13 +124,48 @@ class CountingProxy:
                     await asyncio.gather(there, return_exceptions=True)
 
 
+class CountingProxy(Proxy):
+    """Between two unix sockets.
+
+    Args:
+        path: The socket that it listens on, which must not exist.
+        engine: The socket of the engine.
+    """
+
+    def __init__(self, path: Path, engine: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._engine = engine
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._path.unlink(missing_ok=True)
+
+    async def _listen(self, connected: Connected) -> asyncio.Server:
+        return await asyncio.start_unix_server(connected, self._path, backlog=BACKLOG)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self._engine)
+
+
 class _Forward:
     """What a client sends on one connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Requests) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        requests: Requests,
+        client: asyncio.StreamWriter,
+        answer: Callable[[str, asyncio.StreamWriter], bytes | None],
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._requests = requests
+        self._client = client
+        self._answer = answer
 
     async def to_the_end(self) -> None:
         """Pass the requests on, one after the other, and then the end."""
@@ -113,11 +173,18 @@ class _Forward:
             while True:
                 head = await self._reader.readuntil(b"\r\n\r\n")
                 self._requests.add(head)
+                line = head.partition(b"\r\n")[0].decode("latin-1")
+                if (answer := self._answer(line, self._client)) is not None:
+                    self._client.write(answer)  # to a request without a body
+                    continue
                 self._writer.write(head)
                 await self._pass_body(_fields(head))
                 await self._writer.drain()
         with suppress(OSError):
-            self._writer.write_eof()
+            if self._writer.can_write_eof():  # TLS cannot
+                self._writer.write_eof()
+            else:
+                self._writer.close()
 
     async def _pass_body(self, fields: dict[str, str]) -> None:
         if "upgrade" in fields:  # what follows is no HTTP any more

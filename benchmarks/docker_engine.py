@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from benchmarks import tooling
 from benchmarks.counting_proxy import CountingProxy, Requests
-from benchmarks.environments import tooling_python
 from benchmarks.scripts.library import IMAGE, LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from benchmarks.bench import Bench
     from benchmarks.environments import Environment
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 ENGINES = ("docker29", "docker20")
 """Those of the test tooling, the default first."""
 
-_CHECKOUT = Path(__file__).parent.parent
-# Always the same, so that what a crash has left running is found and ended by the next benchmark.
-_STATE = Path("/tmp/infrablocks-benchmark-engines")
 _UNIX = "unix://"
 _UP_SECONDS = 900.0
 _DOWN_SECONDS = 120.0
@@ -119,25 +116,8 @@ def _named(engine: str) -> Iterator[str]:
     if host := os.environ.get("DOCKER_HOST"):
         yield host
         return
-    python = tooling_python()
     try:
-        _tooling(python, "up", engine, seconds=_UP_SECONDS)
-        yield f"{_UNIX}{_STATE}/{engine}/api.sock"
+        tooling.call("up", engine, seconds=_UP_SECONDS)
+        yield f"{_UNIX}{tooling.STATE}/{engine}/api.sock"
     finally:
-        _tooling(python, "down", engine, seconds=_DOWN_SECONDS)
-
-
-def _tooling(python: Path, command: str, engine: str, *, seconds: float) -> None:
-    subprocess.run(
-        [python, "-m", "tests.engines", command, engine],
-        check=True,
-        cwd=_CHECKOUT,
-        env=_tooling_variables(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        timeout=seconds,
-    )
-
-
-def _tooling_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    return {**environment, "INFRABLOCKS_ENGINES_STATE": str(_STATE), "PYTHONPATH": str(_CHECKOUT)}
+        tooling.call("down", engine, seconds=_DOWN_SECONDS)

@@ -19,7 +19,7 @@ ALTERNATIVE = "prefect==2.20.25"
 
 _PINS = Path(__file__).parent / "pins" / "prefect-2.20.25.txt"
 # Both libraries get the same of these, so that the ratios do not compare versions of them.
-_SHARED = ("anyio", "docker", "pydantic", "pydantic-core", "requests", "typing-extensions", "urllib3")
+_SHARED = ("anyio", "docker", "kubernetes", "pydantic", "pydantic-core", "requests", "typing-extensions", "urllib3")
 _TOOLING = ("docker>=7.0", "pytest>=8")
 # The version that the other library and its pins are for.
 _PYTHON = "3.11"
@@ -131,7 +131,7 @@ def _pip(python: Path, *arguments: str) -> None:
 
 
 def _environment(library: str, directory: Path) -> Environment:
-    names = (library, "pydantic", "anyio", "docker")
+    names = (library, "pydantic", "anyio", "docker", "kubernetes")
     question = "import importlib.metadata as m, sys; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep='\\n')"
     answer = subprocess.run(
         [_python(directory), "-c", question, *names], check=True, timeout=60, stdout=subprocess.PIPE, text=True

@@ -1,0 +1,69 @@
+"""How long it takes until a cancelled run is over and its workload gone, where it ignores SIGTERM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.kubernetes_clusters import REAL
+from benchmarks.samples import Figures, seconds
+from benchmarks.table import Row, at_most
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from benchmarks.docker_engine import DockerBench
+    from benchmarks.kubernetes_clusters import KubernetesBench
+
+_TIMES = 5
+_GRACE = 1.0
+# A node gives every container two seconds at least, whatever it is told.
+_KUBERNETES_GRACES = (1.0, 2.0)
+_MARGIN = 1.0
+_NO_NAMESPACE = "-"
+
+
+def measure_processes(bench: Bench) -> list[Row]:
+    """Measure processes, and detached ones."""
+    names = {"process": "process", "detached": "detached process"}
+    return [
+        row
+        for kind, text in names.items()
+        for row in _rows(text, bench.run(bench.own, "cancelled", kind, *_arguments(bench), _NO_NAMESPACE))
+    ]
+
+
+def measure_docker(docker: DockerBench) -> list[Row]:
+    """Measure containers."""
+    arguments = ("docker", *_arguments(docker.bench), _NO_NAMESPACE)
+    figures = docker.run(docker.bench.own, "cancelled", *arguments)
+    docker.remove_containers()
+    return _rows(docker.engine, figures)
+
+
+def measure_kubernetes(kubernetes: KubernetesBench) -> list[Row]:
+    """Measure Jobs on a real node."""
+    rows = []
+    with kubernetes.place(REAL) as place:
+        for grace in _KUBERNETES_GRACES:
+            arguments = ("kubernetes", *_arguments(kubernetes.bench, grace))
+            figures = kubernetes.run(kubernetes.bench.own, "cancelled", place, *arguments)
+            rows += _rows("Kubernetes", figures, grace)
+    return rows
+
+
+def _arguments(bench: Bench, grace: float = _GRACE) -> tuple[str, str]:
+    return str(bench.repetitions(_TIMES)), str(grace)
+
+
+def _rows(what: str, figures: Figures, grace: float = _GRACE) -> list[Row]:
+    limit = grace + _MARGIN
+    longest = figures["longest"]
+    text = f"{what}: cancelled, ignoring SIGTERM, with a grace period of {grace:.0f} s: time until it is gone"
+    return [
+        Row(text, None, seconds([figures["median"]])),
+        Row(f"{text}: the longest", None, seconds([longest]), at_most(longest, limit, f"≤ {limit:.0f} s")),
+        *(
+            [Row("to compare with: a bare pod, deleted with that grace period", None, seconds([figures["bare"]]))]
+            if "bare" in figures
+            else []
+        ),
+    ]

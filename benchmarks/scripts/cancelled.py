@@ -1,0 +1,113 @@
+"""How long it takes from the cancellation of a run until it is over and its workload gone.
+
+The command ignores SIGTERM, so that the whole grace period passes.
+
+Arguments: the file for the figures, the back end ("process", "detached", "docker" or "kubernetes"), how often, the
+grace period, and the namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from kubernetes import client, config
+
+from benchmarks.scripts.library import IMAGE, docker_block, hand_over, kubernetes_block, process_block
+from infrablocks.exceptions import InfrastructureNotFound
+
+POLL_SECONDS = 0.05
+COMMAND = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]
+
+
+def make_block(back_end: str, namespace: str, **fields: Any) -> Any:
+    """Make the block."""
+    given = {"command": COMMAND, "on_cancel": "kill", **fields}
+    match back_end:
+        case "process":
+            return process_block("infrablocks", **given)
+        case "detached":
+            return process_block("infrablocks", detached=True, **given)
+        case "docker":
+            return docker_block("infrablocks", **given)
+        case _:
+            return kubernetes_block("infrablocks", namespace=namespace, **given)
+
+
+class Started:
+    """Stands in for anyio's `TaskStatus` and keeps the identifier."""
+
+    identifier: Any = None
+
+    def started(self, value: object = None) -> None:
+        """Keep it."""
+        self.identifier = value
+
+
+async def seconds_until_gone(block: Any) -> float:
+    """Start it, cancel it when it prints, and see that it is gone."""
+    loop, ready, status = asyncio.get_running_loop(), asyncio.Event(), Started()
+    run = asyncio.create_task(
+        block.run(task_status=status, output=lambda _stream, _line: loop.call_soon_threadsafe(ready.set))
+    )
+    await asyncio.wait([run, waiting := asyncio.create_task(ready.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if run.done():
+        raise SystemExit(f"it has ended by itself: {run.result()}")
+    await waiting
+    began = time.perf_counter()
+    run.cancel()
+    with suppress(asyncio.CancelledError):
+        await run
+    seconds = time.perf_counter() - began
+    await expect_gone(block, status.identifier)
+    return seconds
+
+
+async def expect_gone(block: Any, identifier: Any) -> None:
+    """End the script if the workload still runs.
+
+    Raises:
+        SystemExit: It does.
+    """
+    with suppress(InfrastructureNotFound):
+        found = await block.status(identifier)
+        if found in {"Pending", "Running"}:
+            raise SystemExit(f"it is still there: {found}")
+
+
+def pod_seconds(namespace: str, grace: int) -> float:
+    """Give how long a bare pod of the same command takes from its deletion until it is gone."""
+    config.load_kube_config()  # type: ignore[no-untyped-call]
+    api: Any = client.CoreV1Api()
+    container = {"name": "main", "image": IMAGE, "imagePullPolicy": "Never", "command": COMMAND}
+    pod = {"metadata": {"generateName": "bare-"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    name = api.create_namespaced_pod(namespace, pod).metadata.name
+    while api.read_namespaced_pod(name, namespace).status.phase != "Running" or not api.read_namespaced_pod_log(
+        name, namespace
+    ):
+        time.sleep(POLL_SECONDS)
+    began = time.perf_counter()
+    api.delete_namespaced_pod(name, namespace, grace_period_seconds=grace)
+    while api.list_namespaced_pod(namespace, field_selector=f"metadata.name={name}").items:
+        time.sleep(POLL_SECONDS)
+    return time.perf_counter() - began
+
+
+async def main() -> None:
+    """Measure, and hand over the longest and the middle time beyond the grace period."""
+    path, back_end, count, grace, namespace = sys.argv[1:]
+    block = make_block(back_end, namespace, grace_seconds=float(grace))
+    times = sorted([await seconds_until_gone(block) for _ in range(int(count))])
+    figures = {"longest": times[-1], "median": times[len(times) // 2]}
+    if back_end == "kubernetes":
+        bare = [await asyncio.to_thread(pod_seconds, namespace, int(float(grace))) for _ in range(int(count))]
+        figures["bare"] = statistics.median(bare)
+    hand_over(path, figures)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
