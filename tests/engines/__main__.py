@@ -36,7 +36,7 @@ def _down(engines: list[Engine]) -> bool:
 def _status(engines: list[Engine]) -> bool:
     states = [engine.status() for engine in engines]
     for state in states:
-        _say(f"{state.name:9} {'up' if state.up else 'down':5} {state.detail}")
+        _say(f"{state.name:11} {'up' if state.up else 'down':5} {state.detail}")
     return all(state.up for state in states)
 
 

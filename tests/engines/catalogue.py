@@ -1,9 +1,15 @@
 """All engines by name, in the order in which they are started."""
 
-from tests.engines import docker20, docker29, podman, registry
+from tests.engines import docker20, docker29, kubernetes, podman, prefect_server, registry
 from tests.engines.engine import ContainerEngine, Engine
 
 CONTAINER_ENGINES: dict[str, ContainerEngine] = {
     engine.name: engine for engine in (docker20.engine(), docker29.engine(), podman.engine())
 }
-ENGINES: dict[str, Engine] = {"registry": registry.engine(), **CONTAINER_ENGINES}
+ENGINES: dict[str, Engine] = {
+    "registry": registry.engine(),
+    **CONTAINER_ENGINES,
+    "kubernetes": kubernetes.first(),
+    "kubernetes2": kubernetes.second(),
+    "prefect": prefect_server.engine(),
+}

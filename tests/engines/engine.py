@@ -48,6 +48,11 @@ class Engine(abc.ABC):
         return state_directory() / self.name
 
     @property
+    def control_group(self) -> str:
+        """Below this group are those of its containers. Another state directory has another one."""
+        return f"infrablocks-{self.name}-{zlib.crc32(str(self.directory).encode()):08x}"
+
+    @property
     def how_to_get_it(self) -> str:
         """The command that brings the engine up, to be run from the checkout."""
         return f"python -m tests.engines up {self.name}"
@@ -146,11 +151,6 @@ class ContainerEngine(Engine):
     def log(self) -> Path:
         """What the daemon says."""
         return self.directory / "daemon.log"
-
-    @property
-    def control_group(self) -> str:
-        """Below this group are those of its containers. Another state directory has another one."""
-        return f"infrablocks-{self.name}-{zlib.crc32(str(self.directory).encode()):08x}"
 
     @property
     def namespace(self) -> Namespace:

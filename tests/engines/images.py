@@ -20,6 +20,7 @@ from typing import Any, Self
 PACKAGES = ("busybox-static",)
 BUSYBOX = "busybox:test"
 ENTRYPOINT = "infrablocks/entrypoint:test"
+PAUSE = "infrablocks.test/pause:1"
 LABEL = "infrablocks.test"
 
 _PROGRAM = Path("/bin/busybox")
@@ -93,6 +94,12 @@ def busybox() -> Image:
 def entrypoint() -> Image:
     """Return the same files with an entrypoint that prints its arguments."""
     return _image(ENTRYPOINT, {"Entrypoint": ["/bin/echo"]})
+
+
+def pause() -> Image:
+    """Return the image that holds the namespaces of a pod, and does nothing else."""
+    wait = "trap 'exit 0' INT TERM; while :; do sleep 100000 & wait; done"
+    return _image(PAUSE, {"Entrypoint": ["/bin/sh", "-c", wait]})
 
 
 def _image(reference: str, settings: Mapping[str, Any]) -> Image:

@@ -87,15 +87,19 @@ class Namespace:
                 raise EngineError(f"the namespace of process {first.pid} does not end")
         self._pid_file.unlink(missing_ok=True)
 
-    def run(self, command: Sequence[str]) -> str:
+    def run(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None) -> str:
         """Run a command inside, wait for its end and return its output.
+
+        Args:
+            command: The program and its arguments.
+            environment: All of its variables but PATH, which is the system's unless given.
 
         Raises:
             EngineError: It failed.
         """
         done = subprocess.run(
             [*self._enter(), *command],
-            env={"PATH": SYSTEM_PATH},
+            env={"PATH": SYSTEM_PATH, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -112,6 +116,7 @@ class Namespace:
         *,
         environment: Mapping[str, str] | None = None,
         listener: socket.socket | None = None,
+        own_network: bool = True,
     ) -> ProcessRecord:
         """Start a program inside that goes on without us, and return its record (of the program, not of nsenter).
 
@@ -121,11 +126,15 @@ class Namespace:
             environment: Its variables.
             listener: A listening socket which the program gets the way systemd hands sockets over. It stays in the
                 network namespace it was made in: so a daemon in the room can be reached from outside.
+            own_network: Whether the program has the room's network. Without it, it has the machine's, and still ends
+                with the room.
         """
         inherit = [] if listener is None else [listener.fileno()]
         if listener is not None:
             command = ["bash", "-c", _HAND_OVER, "bash", str(listener.fileno()), *command]
-        nsenter = launch([*self._enter(), *command], log, environment=environment, inherit=inherit)
+        nsenter = launch(
+            [*self._enter(own_network=own_network), *command], log, environment=environment, inherit=inherit
+        )
         return only_child(nsenter, log)
 
     def call(self, function: Callable[[], Result]) -> Result:
@@ -136,7 +145,7 @@ class Namespace:
         libc = ctypes.CDLL(None, use_errno=True)
 
         def inside() -> Result:
-            with Path(f"/proc/{self._first().pid}/ns/net").open("rb") as network:
+            with Path(f"/proc/{self.first.pid}/ns/net").open("rb") as network:
                 if libc.setns(network.fileno(), _CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), "setns: " + os.strerror(ctypes.get_errno()))
             return function()
@@ -157,11 +166,18 @@ class Namespace:
         """Connect to a TCP port of the room, for instance a published one."""
         return self.call(lambda: socket.create_connection((host, port), timeout=timeout))
 
-    def _first(self) -> ProcessRecord:
+    @property
+    def first(self) -> ProcessRecord:
+        """The room's first process, as seen from outside.
+
+        Raises:
+            EngineError: There is no room.
+        """
         first = ProcessRecord.read(self._pid_file)
         if first is None or not first.is_alive():
             raise EngineError(f"no namespace: {self._pid_file} names no running process")
         return first
 
-    def _enter(self) -> list[str]:
-        return ["nsenter", f"--target={self._first().pid}", "--net", "--mount", "--pid", "--"]
+    def _enter(self, *, own_network: bool = True) -> list[str]:
+        network = ["--net"] if own_network else []
+        return ["nsenter", f"--target={self.first.pid}", *network, "--mount", "--pid", "--"]
