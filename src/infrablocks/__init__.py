@@ -2,19 +2,31 @@
 
 from typing import TYPE_CHECKING
 
-from infrablocks._output import Output, OutputSink
+from infrablocks._output import Output, OutputCursor, OutputPosition, OutputSink
 from infrablocks._prefect_image import get_prefect_image_name
 from infrablocks._sync_compatible import sync_compatible
-from infrablocks.base import Infrastructure, InfrastructureResult, Reason, Workload, WorkloadStatus
+from infrablocks.base import (
+    Infrastructure,
+    InfrastructureResult,
+    ReapedWorkload,
+    ReapedWorkloads,
+    Reason,
+    Workload,
+    WorkloadStatus,
+)
 from infrablocks.blocks import Block, get_block_class, list_block_types
 from infrablocks.exceptions import (
+    BlockAlreadyExists,
     BlockError,
     BlockNotFound,
+    BlockStoreError,
     ImagePullError,
     InfrastructureError,
     InfrastructureNotAvailable,
     InfrastructureNotFound,
+    InvalidBlockDocument,
     InvalidBlockFile,
+    InvalidBlockName,
     InvalidManifest,
     InvalidSettings,
     UnsupportedOperation,
@@ -24,11 +36,21 @@ from infrablocks.process import Process, ProcessResult
 
 if TYPE_CHECKING:
     from infrablocks.docker import DockerContainer, DockerContainerResult, DockerRegistry, ImagePullPolicy
+    from infrablocks.kubernetes import (
+        KubernetesClusterConfig,
+        KubernetesImagePullPolicy,
+        KubernetesJob,
+        KubernetesJobResult,
+        KubernetesManifest,
+        KubernetesRestartPolicy,
+    )
 
 __all__ = [
     "Block",
+    "BlockAlreadyExists",
     "BlockError",
     "BlockNotFound",
+    "BlockStoreError",
     "DockerContainer",
     "DockerContainerResult",
     "DockerRegistry",
@@ -39,13 +61,25 @@ __all__ = [
     "InfrastructureNotAvailable",
     "InfrastructureNotFound",
     "InfrastructureResult",
+    "InvalidBlockDocument",
     "InvalidBlockFile",
+    "InvalidBlockName",
     "InvalidManifest",
     "InvalidSettings",
+    "KubernetesClusterConfig",
+    "KubernetesImagePullPolicy",
+    "KubernetesJob",
+    "KubernetesJobResult",
+    "KubernetesManifest",
+    "KubernetesRestartPolicy",
     "Output",
+    "OutputCursor",
+    "OutputPosition",
     "OutputSink",
     "Process",
     "ProcessResult",
+    "ReapedWorkload",
+    "ReapedWorkloads",
     "Reason",
     "UnsupportedOperation",
     "Workload",
@@ -58,9 +92,18 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: who runs processes only does not pay for the rest.
-_ON_FIRST_USE = dict.fromkeys(
-    ("DockerContainer", "DockerContainerResult", "DockerRegistry", "ImagePullPolicy"), "infrablocks.docker"
-)
+_ON_FIRST_USE = {
+    "DockerContainer": "infrablocks.docker",
+    "DockerContainerResult": "infrablocks.docker",
+    "DockerRegistry": "infrablocks.docker",
+    "ImagePullPolicy": "infrablocks.docker",
+    "KubernetesClusterConfig": "infrablocks.kubernetes",
+    "KubernetesImagePullPolicy": "infrablocks.kubernetes",
+    "KubernetesJob": "infrablocks.kubernetes",
+    "KubernetesJobResult": "infrablocks.kubernetes",
+    "KubernetesManifest": "infrablocks.kubernetes",
+    "KubernetesRestartPolicy": "infrablocks.kubernetes",
+}
 
 
 def __getattr__(name: str) -> object:

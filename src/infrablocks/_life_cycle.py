@@ -6,7 +6,7 @@ This is the only place that knows about time limits and cancellation; the back e
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import anyio
 from anyio import CancelScope, create_task_group
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 # slow or have stopped reading; and its end is still to be seen.
 _READ_AFTER_KILL_SECONDS = 2.0
 _WATCH_AFTER_KILL_SECONDS = 30.0
+
+
+class TimeLimit(NamedTuple):
+    """How long a whole run may take, and the field of the block that says so."""
+
+    seconds: float
+    field: str = "timeout_seconds"
 
 
 async def obtain_workload(
@@ -53,7 +60,15 @@ async def obtain_workload(
 async def close_workload(workload: Workload) -> None:
     """Close a workload, undisturbed by cancellation, which is raised afterwards where it came from `Task.cancel`."""
     with CancelScope(shield=True):
-        await run_in_worker_thread(workload.close)
+        await run_in_worker_thread(lambda: _close(workload))
+
+
+def _close(workload: Workload) -> None:
+    try:
+        workload.close()
+    finally:
+        if workload.watch_record is not None:
+            workload.watch_record.remove()
 
 
 class Run:
@@ -64,7 +79,7 @@ class Run:
     Args:
         output: Where the workload's output goes; it is closed at the end.
         logger: Gets what is told about the run.
-        timeout_seconds: Limit for the whole run, or None.
+        time_limit: How long the whole run may take; None: any time.
         grace_seconds: How long a workload may take to end by itself when it is killed.
         on_cancel: What becomes of the workload when the run is cancelled or fails.
     """
@@ -74,40 +89,43 @@ class Run:
         output: Output,
         logger: logging.Logger,
         *,
-        timeout_seconds: float | None,
+        time_limit: TimeLimit | None,
         grace_seconds: float,
         on_cancel: Literal["kill", "leave"],
     ) -> None:
         self._output = output
         self._logger = logger
-        self._timeout_seconds = timeout_seconds
+        self._time_limit = time_limit
         self._started_at = anyio.current_time()
         self._grace_seconds = grace_seconds
         self._on_cancel = on_cancel
 
-    async def to_the_end(
+    async def begin(
         self, make: Callable[[], Workload], threads: ThreadLimit, task_status: TaskStatus[Any] | None
-    ) -> InfrastructureResult:
-        """Make the workload, report it and watch it.
+    ) -> Workload:
+        """Make the workload and report it; `watch_to_the_end` comes next, with nothing in between.
 
         Args:
             make: Called in a worker thread; gives the workload, or raises and leaves nothing behind.
             threads: How many workloads may be made at once.
             task_status: Gets the identifier as soon as the workload exists.
         """
-        workload = await obtain_workload(make, threads, or_else=self._kill_and_close)
+        workload = await obtain_workload(make, threads, or_else=self._end_unreported)
         try:
             if task_status is not None:
                 task_status.started(workload.reported_identifier)
         except BaseException:
-            await self._kill_and_close(workload)
+            await self._end_unreported(workload)
             raise
-        return await self.watch_to_the_end(workload)
+        return workload
 
     async def watch_to_the_end(self, workload: Workload) -> InfrastructureResult:
         """Watch a workload that exists to its result, within the time limit, and close it."""
         try:
-            result = await self._watch_within_time_limit(workload)
+            if self._time_limit is None:
+                result = await workload.watch(self._output)
+            else:
+                result = await self._watch_within_time_limit(workload, self._time_limit)
         except Exception:
             await self._leave_or_kill(workload, "The run failed")
             raise
@@ -120,12 +138,11 @@ class Run:
         self._logger.log(logging.INFO if result else logging.ERROR, "%s", result.message)
         return result
 
-    async def _watch_within_time_limit(self, workload: Workload) -> InfrastructureResult:
-        if self._timeout_seconds is None:
-            return await workload.watch(self._output)
+    async def _watch_within_time_limit(self, workload: Workload, time_limit: TimeLimit) -> InfrastructureResult:
+        seconds, field = time_limit
         result: InfrastructureResult | None = None
         error: Exception | None = None
-        limit = _TimeLimit(workload, self._output, self._started_at + self._timeout_seconds, self._grace_seconds)
+        limit = _Deadline(workload, self._output, self._started_at + seconds, self._grace_seconds)
         async with create_task_group() as tasks:
             tasks.start_soon(limit.enforce)
             with limit.watching:
@@ -142,18 +159,10 @@ class Run:
             raise limit.error
         if result is None:
             raise InfrastructureError(
-                f"Workload {workload.identifier} was killed after {self._timeout_seconds:g} seconds (timeout_seconds), "
-                "but its end could not be seen: look after it yourself."
+                f"Workload {workload.identifier} was killed after {seconds:g} seconds ({field}), but its end could not "
+                "be seen: look after it yourself."
             )
-        return self._deadline_exceeded(result) if limit.exceeded else result
-
-    def _deadline_exceeded(self, result: InfrastructureResult) -> InfrastructureResult:
-        update = {
-            "status_code": result.status_code or -1,  # to end well when told to end is no success
-            "reason": Reason.DEADLINE_EXCEEDED,
-            "message": f"The run took longer than {self._timeout_seconds:g} seconds (timeout_seconds) and was killed.",
-        }
-        return result.model_copy(update=update)
+        return _deadline_exceeded(result, time_limit) if limit.exceeded else result
 
     async def _leave_or_kill(self, workload: Workload, what: str) -> None:
         if self._on_cancel == "kill":
@@ -171,15 +180,34 @@ class Run:
             except InfrastructureError as error:
                 self._logger.error("Workload %s could not be ended: %s", workload.identifier, error)  # noqa: TRY400
 
-    async def _kill_and_close(self, workload: Workload) -> None:
+    async def _forget(self, workload: Workload) -> None:
+        with CancelScope(shield=True):
+            try:
+                await run_in_worker_thread(workload.forget)
+            except InfrastructureError as error:
+                self._logger.error("Workload %s could not be removed: %s", workload.identifier, error)  # noqa: TRY400
+
+    async def _end_unreported(self, workload: Workload) -> None:
         try:
-            await self._kill(workload)
+            try:
+                await self._kill(workload)
+            finally:
+                await self._forget(workload)
         finally:
             self._output.close()
             await close_workload(workload)
 
 
-class _TimeLimit:
+def _deadline_exceeded(result: InfrastructureResult, limit: TimeLimit) -> InfrastructureResult:
+    update = {
+        "status_code": result.status_code or -1,  # to end well when told to end is no success
+        "reason": Reason.DEADLINE_EXCEEDED,
+        "message": f"The run took longer than {limit.seconds:g} seconds ({limit.field}) and was killed.",
+    }
+    return result.model_copy(update=update)
+
+
+class _Deadline:
     """Kills a workload at its deadline, while it is watched."""
 
     def __init__(self, workload: Workload, output: Output, deadline: float, grace_seconds: float) -> None:

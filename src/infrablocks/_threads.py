@@ -19,7 +19,7 @@ from infrablocks._worker_threads import workers
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
@@ -87,9 +87,9 @@ class ThreadsafeEvent:
         """Say whether the loop has learned that the event is set."""
         return self._event.is_set()
 
-    async def wait(self) -> None:
+    def wait(self) -> Coroutine[Any, Any, None]:
         """Wait until the event is set."""
-        await self._event.wait()
+        return self._event.wait()
 
 
 class ThreadLimit:

@@ -18,7 +18,7 @@ class WorkerThreads:
 
     anyio's threads belong to one loop and end with it, which a script pays for with every call; those of
     `concurrent.futures` stay for ever, and the interpreter waits for them when it ends. These are daemons: who waits
-    for a call does so in `run_in_worker_thread`.
+    for a call does so in `run_in_worker_thread`, and a reader of output that has stalled keeps nothing from ending.
     """
 
     def __init__(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from infrablocks.exceptions import UnsupportedOperation
+
 if TYPE_CHECKING:
     from infrablocks._output import Output
     from infrablocks._results import InfrastructureResult, WorkloadStatus
+    from infrablocks._watch_records import WatchRecord
 
 
 class Workload(ABC):
@@ -18,9 +21,11 @@ class Workload(ABC):
 
     Attributes:
         identifier: Names the workload for `kill`, `attach` and `status`; the same as its result's.
+        watch_record: Tells `reap` that it is watched, while this object is there; None: it is not, or cannot be reaped.
     """
 
     identifier: str
+    watch_record: WatchRecord | None = None
 
     @property
     def reported_identifier(self) -> str | int:
@@ -46,6 +51,20 @@ class Workload(ABC):
     @abstractmethod
     async def status(self) -> WorkloadStatus:
         """Say where the workload stands now."""
+
+    async def copy_log(self, output: Output) -> None:  # noqa: ARG002
+        """Copy what the workload has printed so far to `output`, without waiting for more; for `logs`.
+
+        Raises:
+            UnsupportedOperation: Nothing of it is kept.
+        """
+        raise UnsupportedOperation(f"The output of {self.identifier} is not kept: only its own run prints it.")
+
+    def forget(self) -> None:  # noqa: B027 (many leave nothing)
+        """Remove what is left of the workload after `kill`, such as its result: nobody has ever heard of it.
+
+        Called when a run is cancelled before it could report the workload, in a worker thread, where it may block.
+        """
 
     def close(self) -> None:  # noqa: B027 (many have nothing to release)
         """Release what this object holds (files, connections, temporary folders); never ends the workload.

@@ -11,7 +11,11 @@ InfrastructureError
 ├── InvalidManifest                a manifest or a patch does not fit (also a ValueError)
 └── BlockError
     ├── BlockNotFound              no block, or no block type, of that name
-    └── InvalidBlockFile           a YAML file does not hold a valid block (also a ValueError)
+    ├── BlockAlreadyExists         a block of that name is saved already (also a ValueError)
+    ├── InvalidBlockName           a name that no saved block can have (also a ValueError)
+    ├── InvalidBlockDocument       a block that cannot be saved, or no longer fits its type (also a ValueError)
+    ├── InvalidBlockFile           a YAML file does not hold a valid block (also a ValueError)
+    └── BlockStoreError            the store cannot be reached, read or written, or its key is wrong
 ```
 
 Settings that are wrong from the start are pydantic's `ValidationError` (a `ValueError`), raised when the block is made.
@@ -59,5 +63,21 @@ class BlockNotFound(BlockError):
     """There is no block, or no block type, of this name."""
 
 
+class BlockAlreadyExists(BlockError, ValueError):
+    """A block of this type and name is saved already; `overwrite=True` replaces it."""
+
+
+class InvalidBlockName(BlockError, ValueError):
+    """No saved block can have this name: names are lower case letters, digits and dashes."""
+
+
+class InvalidBlockDocument(BlockError, ValueError):
+    """A block cannot be saved, or a saved one no longer fits its type; the message names document and fields."""
+
+
 class InvalidBlockFile(BlockError, ValueError):
     """A file does not hold a valid block; the message names the file, the line and the field."""
+
+
+class BlockStoreError(BlockError):
+    """The store of blocks cannot be reached, read or written to, or the key to its secrets is missing or wrong."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import TextIO
 
+    from infrablocks._output.cursor import DeliveryCount
+
 logger = logging.getLogger("infrablocks.output")
 
 T = TypeVar("T")
@@ -35,6 +37,7 @@ class SupportsWriteLine(Protocol):
 
 
 OutputSink: TypeAlias = Callable[[StreamName, str], object] | SupportsWriteLine
+"""Where the lines of a run may go: what is called with a stream and a line, or an object with such a `write`."""
 
 
 class Sink(Protocol):
@@ -48,11 +51,8 @@ class Sink(Protocol):
         """Write whole lines. May block; called from the writer's thread only."""
 
 
-def sink_for(stream: StreamName, output: OutputSink | None) -> Sink | None:
-    """Choose the sink of a stream, now. None: there is none, because this process has no such stream."""
-    if output is not None:
-        return LineSink(output)
-    standard = sys.stdout if stream == "stdout" else sys.stderr
+def standard_sink(standard: TextIO | None) -> Sink | None:
+    """Choose the sink for what `sys.stdout` or `sys.stderr` is. None: this process has no such stream."""
     if standard is None:
         return None
     plain_file = _plain_file(standard)
@@ -77,10 +77,11 @@ def check_output_sink(output: OutputSink | None) -> None:
 
 
 class LineSink:
-    """Calls the user's own sink, once a line."""
+    """Calls the user's own sink, once a line, which is counted already when the sink is called."""
 
-    def __init__(self, output: OutputSink) -> None:
+    def __init__(self, output: OutputSink, count: DeliveryCount | None) -> None:
         self._output = output
+        self._count = count
         self._write = output.write if isinstance(output, SupportsWriteLine) else output
 
     @property
@@ -89,7 +90,12 @@ class LineSink:
 
     def write(self, stream: StreamName, data: bytes) -> None:
         for line in split_lines(data):
-            self._write(stream, line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            if self._count is None:
+                self._write(stream, text)
+            else:
+                with self._count.delivering(stream, line):
+                    self._write(stream, text)
 
 
 class TextSink:

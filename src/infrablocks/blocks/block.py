@@ -6,22 +6,39 @@ import functools
 from abc import ABC
 from inspect import isabstract
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from infrablocks._sync_compatible import sync_compatible
+from infrablocks._threads import ThreadLimit, run_in_worker_thread
 from infrablocks.blocks import docstrings, registry
 from infrablocks.blocks.masking import masked
 from infrablocks.blocks.slugs import slug_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping
     from typing import Self
 
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
+
+
+T = TypeVar("T")
+Texts: TypeAlias = list[str]  # in the class, `list` is a method
+
+# Most of them wait for one another, however many tasks save at once.
+_STORE_THREADS = ThreadLimit(8)
+
+
+class BlockNames(list[str]):
+    """Names of saved blocks; a list of texts."""
+
+    if TYPE_CHECKING:
+        # To a type checker it can be awaited, as every result of a call that works in scripts and in event loops.
+        def __await__(self) -> Generator[Any, Any, BlockNames]: ...
 
 
 class Block(BaseModel):
@@ -52,7 +69,15 @@ class Block(BaseModel):
     _documentation_url: ClassVar[Any] = None
     _description: ClassVar[str | None] = None
     _code_example: ClassVar[str | None] = None
-    _block_schema_capabilities: ClassVar[list[str] | None] = None
+    _block_schema_capabilities: ClassVar[Texts | None] = None
+
+    # Where the block was saved or loaded from, so that a block that holds it can refer to it. No private attribute of
+    # pydantic's: it has no part in comparing two blocks.
+    __slots__ = ("_saved_as",)
+
+    if TYPE_CHECKING:
+        # What `load` gives can be awaited, in an event loop, where it is a coroutine.
+        def __await__(self) -> Generator[Any, Any, Self]: ...
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -93,6 +118,84 @@ class Block(BaseModel):
             deep: Copy mappings, lists and nested blocks too.
         """
         return self.model_copy(update=update, deep=deep)
+
+    def __copy__(self) -> Self:
+        """Copy the block, with the memory of where it is saved; pydantic's way of a copy is not changed."""
+        return _with_memory_of(self, super().__copy__())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the block deeply, with the memory of where it is saved."""
+        return _with_memory_of(self, super().__deepcopy__(memo))
+
+    @sync_compatible
+    async def save(self, name: str, overwrite: bool = False) -> None:
+        """Save the block in the store, so that every program of yours can load it.
+
+        What is saved are the fields that were given, or that differ from their defaults. A saved block that stands in a
+        field is saved as a reference, as long as it is what was saved.
+
+        Args:
+            name: What to save it as: lower case letters, digits and dashes. Each type has names of its own.
+            overwrite: Whether it may take the place of another block of its type and name.
+
+        Raises:
+            BlockAlreadyExists: There is one of this name, and `overwrite` is false (a ValueError).
+            InvalidBlockName: The name has other characters (a ValueError).
+            InvalidBlockDocument: The block holds something that cannot be saved, such as an object of Python.
+            BlockStoreError: The store cannot be reached or written to; nothing was saved.
+        """
+        from infrablocks.blocks.stores.operations import save_block  # noqa: PLC0415 - hashlib costs import time
+
+        await run_in_worker_thread(lambda: save_block(self, name, overwrite=overwrite), _STORE_THREADS)
+
+    @classmethod
+    @sync_compatible
+    async def load(cls, name: str) -> Self:
+        """Load a saved block.
+
+        A warning tells when the fields of its type are not those that it was saved with.
+
+        Args:
+            name: `name`, as it was saved by this class; or `slug/name`, which `Block` and abstract classes need.
+
+        Raises:
+            BlockNotFound: There is none, or its type is not known here (its package is not installed).
+            InvalidBlockDocument: It no longer fits its type; the message names the fields (a ValueError).
+            InvalidBlockName: That is no name of a block of this class (a ValueError).
+            BlockStoreError: The store cannot be reached or read, or its secrets cannot be decrypted.
+        """
+        from infrablocks.blocks.stores.operations import load_block  # noqa: PLC0415 - hashlib costs import time
+
+        return await run_in_worker_thread(lambda: load_block(cls, name), _STORE_THREADS)
+
+    @classmethod
+    @sync_compatible
+    async def delete(cls, name: str) -> None:
+        """Delete a saved block.
+
+        Args:
+            name: As for `load`.
+
+        Raises:
+            BlockNotFound: There is none.
+            InvalidBlockName: That is no name of a block of this class (a ValueError).
+            BlockStoreError: The store cannot be reached or written to.
+        """
+        from infrablocks.blocks.stores.operations import delete_block  # noqa: PLC0415 - hashlib costs import time
+
+        await run_in_worker_thread(lambda: delete_block(cls, name), _STORE_THREADS)
+
+    @classmethod
+    @sync_compatible
+    async def list(cls) -> BlockNames:
+        """List the saved blocks of this class: their names; of `Block` and abstract classes, `slug/name`, sorted.
+
+        Raises:
+            BlockStoreError: The store cannot be reached or read.
+        """
+        from infrablocks.blocks.stores.operations import list_blocks  # noqa: PLC0415 - hashlib costs import time
+
+        return BlockNames(await run_in_worker_thread(lambda: list_blocks(cls), _STORE_THREADS))
 
     @classmethod
     def get_block_type_name(cls) -> str:
@@ -183,6 +286,17 @@ class Block(BaseModel):
         """
         return False
 
+    @classmethod
+    def _default_gives_way(cls, name: str) -> bool:  # noqa: ARG003 - for subclasses
+        """Say whether a field's default gives way to what another field says; for subclasses.
+
+        The same value then means more when it was given, and is written to YAML.
+
+        Args:
+            name: The field.
+        """
+        return False
+
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Give the fields for `repr` and `str`, the secrets masked."""
         for name, value in super().__repr_args__():
@@ -230,6 +344,13 @@ _CLASS_ATTRIBUTES = tuple(name for name in Block.__class_vars__ if name.startswi
 def is_interface(block_class: type[Block]) -> bool:
     """Say whether nobody can make a block of just this class: `Block` itself and abstract classes."""
     return block_class is Block or isabstract(block_class) or ABC in block_class.__bases__
+
+
+def _with_memory_of(block: Block, copied: T) -> T:
+    saved_as = getattr(block, "_saved_as", None)
+    if saved_as is not None:
+        object.__setattr__(copied, "_saved_as", saved_as)
+    return copied
 
 
 def _origin(block_class: type[Block]) -> type[Block]:

@@ -33,11 +33,16 @@ def masked_fields(model: BaseModel) -> dict[str, Any]:
         value = getattr(model, name)
         if name == "type" and isinstance(model, Block):
             continue  # the slug says it
-        if name in dumped and not _is_default(value, field):
+        if name in dumped and (_is_given(name, model) or not is_default(value, field)):
             result[input_name(type(model), name)] = _mask(value, dumped[name], field.annotation, (name,), model)
     for name, value in (model.model_extra or {}).items():
         result[name] = _mask(value, dumped[name], None, (name,), model)
     return result
+
+
+def _is_given(name: str, model: BaseModel) -> bool:
+    """Say whether a field was given, where that makes a difference to its default."""
+    return isinstance(model, Block) and model._default_gives_way(name) and name in model.model_fields_set  # noqa: SLF001
 
 
 def _mask(value: Any, dumped: Any, annotation: Any, path: Path, model: BaseModel) -> Any:
@@ -57,7 +62,7 @@ def _mask(value: Any, dumped: Any, annotation: Any, path: Path, model: BaseModel
         items = enumerate(zip(value, dumped, strict=True))
         return [_mask(inner, plain, below, (*path, number), model) for number, (inner, plain) in items]
     # The plain form has another shape than the value, so that a secret in it cannot be told from the rest.
-    if _contains_secret(value):
+    if contains_secret(value):
         return MASK
     return value if type(value) is float and dumped is None else dumped  # YAML has infinity, pydantic's JSON has not
 
@@ -69,15 +74,17 @@ def _nested_fields(model: BaseModel, annotation: Any) -> dict[str, Any]:
     return fields
 
 
-def _is_default(value: Any, field: FieldInfo) -> bool:
+def is_default(value: Any, field: FieldInfo) -> bool:
+    """Say whether a field has its default, as far as that can be told without the other fields."""
     if field.is_required() or getattr(field, "default_factory_takes_validated_data", False):
         return False
     default = field.get_default(call_default_factory=True)
     return type(default) is type(value) and bool(default == value)
 
 
-def _contains_secret(value: Any) -> bool:
-    return isinstance(value, SECRET_TYPES) or any(_contains_secret(inner) for inner in _inner_values(value))
+def contains_secret(value: Any) -> bool:
+    """Say whether there is a value of a secret type in a value, at any depth."""
+    return isinstance(value, SECRET_TYPES) or any(contains_secret(inner) for inner in _inner_values(value))
 
 
 def _inner_values(value: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from infrablocks.exceptions import InvalidBlockFile
 
 if TYPE_CHECKING:
     from infrablocks.blocks.block import Block
+    from infrablocks.exceptions import InvalidManifest
 
 BlockT = TypeVar("BlockT", bound="Block")
 
@@ -35,20 +36,34 @@ def read_file(path: str | os.PathLike[str], block_class: type[BlockT]) -> BlockT
         InvalidBlockFile: The file cannot be read or does not hold such a block.
     """
     name = os.fspath(path)
+    text = text_in_file(name, InvalidBlockFile, too_large="which no block is")
+    return read_text(text, block_class, source=name)
+
+
+def text_in_file(name: str, refusal: type[InvalidBlockFile | InvalidManifest], *, too_large: str) -> str:
+    """Read a file that people have written, of 1 MiB at most.
+
+    Args:
+        name: The file.
+        refusal: What is raised when it cannot be read.
+        too_large: What is said of a file that is larger.
+
+    Raises:
+        InvalidBlockFile: Or what was given: there is no such file, or it is not UTF-8 text.
+    """
     try:
         with open(name, "rb") as file:  # noqa: PTH123 - a path is shown as it was given
             content = file.read(_LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
-        raise InvalidBlockFile(f"{name}: cannot be read: {reason or error}") from error
+        raise refusal(f"{name}: cannot be read: {reason or error}") from error
     if len(content) > _LARGEST_FILE:
-        raise InvalidBlockFile(f"{name}: is larger than {_LARGEST_FILE} bytes, which no block is")
+        raise refusal(f"{name}: is larger than {_LARGEST_FILE} bytes, {too_large}")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidBlockFile(f"{name}:{line}: is not UTF-8 text") from None
-    return read_text(text, block_class, source=name)
+        raise refusal(f"{name}:{line}: is not UTF-8 text") from None
 
 
 def read_text(text: str, block_class: type[BlockT], *, source: str = "<text>") -> BlockT:
@@ -93,18 +108,22 @@ def write_text(block: Block) -> str:
         names = ", ".join(sorted(block.model_extra))
         raise InvalidBlockFile(f'the block cannot be written: "{slug}" has no such fields: {names}')
     try:
-        text: str = yaml.dump(
-            {"type": slug, **masked_fields(block)},
-            Dumper=_Dumper,
-            default_flow_style=False,
-            sort_keys=False,
-            allow_unicode=True,
-            width=2**31 - 1,
-        )
+        return plain_yaml({"type": slug, **masked_fields(block)})
     except UnicodeEncodeError:
         raise InvalidBlockFile("the block cannot be written: a text in it has half of a surrogate pair") from None
     except ValueError as error:  # pydantic's, for what is no plain data, and for a list that contains itself
         raise InvalidBlockFile(f"the block cannot be written: {error}") from error
+
+
+def plain_yaml(data: object) -> str:
+    """Write plain data as YAML text for people: in its own order, without aliases, text of several lines as such.
+
+    Args:
+        data: Mappings, lists, text, numbers.
+    """
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, default_flow_style=False, sort_keys=False, allow_unicode=True, width=2**31 - 1
+    )
     return text
 
 

@@ -25,6 +25,7 @@ _KNOWN_TAGS = frozenset(
 )
 
 _DEEPEST = 100
+_TOO_DEEP = f"nested more than {_DEEPEST} levels deep"
 _MOST_REPEATED_NODES = 10_000
 
 
@@ -146,7 +147,7 @@ def _check_depth(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST:
-                raise NodeError(line_of(event), f"nested more than {_DEEPEST} levels deep")
+                raise NodeError(line_of(event), _TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -160,6 +161,9 @@ def _error_text(error: yaml.MarkedYAMLError) -> str:
     if isinstance(error, yaml.composer.ComposerError) and "alias" in (error.problem or ""):
         # The name of the alias may be a secret that begins with an asterisk.
         return 'an alias (*…) has no anchor; put a value that begins with "*" in quotes'
+    if "nesting depth" in (error.problem or ""):
+        # libyaml has a limit of its own since 0.2.6, of 1,000, which it may meet before it tells of the levels.
+        return _TOO_DEEP
     text = ", ".join(part for part in (error.context, error.problem) if part)
     hint = '; put a value that begins with "*" in quotes' if "alias" in text else ""
     return f"not valid YAML: {text}{hint}"

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from infrablocks.cli import block
 from infrablocks.cli.command import Invocation
 from infrablocks.cli.doctor import doctor
+from infrablocks.cli.reap import reap
 from infrablocks.cli.run import preview, run
 from infrablocks.cli.schema import schema
-from infrablocks.cli.workloads import kill, logs, status
+from infrablocks.cli.workloads import attach, kill, logs, status
 
 PROGRAM = "infrablocks"
 
@@ -67,6 +69,7 @@ app.callback(
     epilog=_examples(
         "run -- echo hello",
         "run --docker busybox:1.36 -- date",
+        "run --kubernetes busybox:1.36 -- date",
         "run job.yaml --env STAGE=test",
         "doctor",
         "run --help",
@@ -79,7 +82,10 @@ app.command(
         "run --env STAGE=test --timeout-seconds 60 -- make all",
         "run --set working_dir=. --set stream_output=false -- ./build",
         "run --docker busybox:1.36 --set mem_limit=64m -- echo hello",
+        "run --kubernetes busybox:1.36 --namespace batch -- echo hello",
+        "run --job manifest.yaml --patch patch.yaml",
         "run job.yaml",
+        "run docker-container/etl",
         "run job.yaml --env STAGE=test -- python other.py",
     ),
 )(run)
@@ -91,12 +97,52 @@ app.command(
         "preview --docker busybox:1.36 --as-command -- echo hello",
     ),
 )(preview)
-app.command("status", epilog=_examples("status 4711", "status worker-3:4711", "status etl-1 --type docker-container"))(
-    status
-)
+app.command(
+    "status",
+    epilog=_examples(
+        "status 4711",
+        "status worker-3:4711",
+        "status etl-1 --type docker-container --watch",
+        "status etl-x7k2p --type kubernetes-job --namespace batch",
+    ),
+)(status)
+app.command(
+    "attach",
+    epilog=_examples("attach 4711", "attach etl-1 --type docker-container", "attach batch/etl-x7k2p -t kubernetes-job"),
+)(attach)
+app.command(
+    "logs", epilog=_examples("logs etl-1 --type docker-container", "logs -f batch/etl-x7k2p -t kubernetes-job")
+)(logs)
 app.command("kill", epilog=_examples("kill 4711", "kill 4711 --grace-seconds 5", "kill etl-1 --type docker-container"))(
     kill
 )
-app.command("logs", epilog=_examples("logs etl-1 --type docker-container"))(logs)
+app.command(
+    "reap",
+    epilog=_examples(
+        "reap --dry-run",
+        "reap --kill --grace-seconds 5",
+        "reap --type docker-container",
+        "reap --type kubernetes-job --namespace batch --kill",
+    ),
+)(reap)
+blocks = typer.Typer(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Save blocks under a name, list, show and remove them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+blocks.command("ls", epilog=_examples("block ls", "block ls docker-container"))(block.ls)
+blocks.command("show", epilog=_examples("block show docker-container/etl"))(block.show)
+blocks.command(
+    "save",
+    epilog=_examples(
+        "block save hello -- echo hello",
+        "block save etl job.yaml --env STAGE=test",
+        "block save etl --docker busybox:1.36 --overwrite -- date",
+        "block save etl-large docker-container/etl --set mem_limit=4g",
+    ),
+)(block.save)
+blocks.command("rm", epilog=_examples("block rm docker-container/etl process/hello"))(block.rm)
+app.add_typer(blocks, name="block", epilog=_examples("block ls", "block save hello -- echo hello", "block save --help"))
 app.command("schema", epilog=_examples("schema", "schema process"))(schema)
 app.command("doctor", epilog=_examples("doctor"))(doctor)

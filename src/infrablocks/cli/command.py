@@ -13,9 +13,10 @@ import typer
 from infrablocks.cli import exit_codes
 from infrablocks.cli.errors import CommandFailed, report
 from infrablocks.cli.logs import logs_on_stderr
+from infrablocks.cli.progress import progress_on_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Verbose = Annotated[
     int,
@@ -70,7 +71,8 @@ def command(failure: int = exit_codes.FAILED) -> Callable[[Callable[..., None]],
 
 def _run(function: Callable[[], None], level: int, failure: int, *, debug: bool) -> int:
     try:
-        with logs_on_stderr(level, tracebacks=debug):
+        # With -v the log tells it, with -q nobody wants to know.
+        with logs_on_stderr(level, tracebacks=debug), progress_on_terminal(wanted=level == logging.WARNING):
             function()
     except (KeyboardInterrupt, typer.Exit, typer.Abort, typer.BadParameter):
         raise
@@ -98,6 +100,10 @@ def _add_options(call: Callable[..., None], function: Callable[..., None]) -> No
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, default, annotation in (("verbose", 0, Verbose), ("quiet", False, Quiet), ("debug", False, Debug))
     ]
-    parameters = [*own.parameters.values(), *common]
+    set_parameters(call, [*own.parameters.values(), *common])
+
+
+def set_parameters(call: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> None:
+    """Have typer make these parameters into the options of a command."""
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,17 @@ _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.BROKEN: "red"}
 
 
 @command()
-def doctor() -> None:
+def doctor(
+    *,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NAME", help="The namespace where Kubernetes Jobs are to run.")
+    ] = "default",
+) -> None:
     """Say what can be used on this machine.
 
     Fails when something is broken. A line that begins with "warning" is no failure.
     """
-    findings = list(_findings())
+    findings = list(_findings(namespace))
     if sys.stdout is not None and sys.stdout.isatty():
         _print_table(findings)
     else:
@@ -33,11 +38,11 @@ def doctor() -> None:
         raise typer.Exit(exit_codes.FAILED)
 
 
-def _findings() -> Iterator[tuple[str, Finding]]:
-    from infrablocks.cli.checks.back_ends import CHECKS  # noqa: PLC0415 (they import all back ends)
+def _findings(namespace: str) -> Iterator[tuple[str, Finding]]:
+    from infrablocks.cli.checks.back_ends import checks  # noqa: PLC0415 (they import all back ends)
 
-    for back_end, checks in CHECKS.items():
-        for check in checks:
+    for back_end, checks_of_one in checks(namespace).items():
+        for check in checks_of_one:
             yield from ((back_end, finding) for finding in _findings_of(check))
 
 

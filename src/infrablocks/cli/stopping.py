@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from anyio import CancelScope, create_task_group, open_signal_receiver, sleep
 
@@ -16,40 +16,49 @@ from infrablocks._threads import ThreadsafeEvent
 from infrablocks.cli import exit_codes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from typing import TextIO
 
-    from infrablocks import Infrastructure, InfrastructureResult
+    from infrablocks import Infrastructure
+
+T = TypeVar("T")
 
 logger = logging.getLogger("infrablocks.cli")
 
 _REPEAT_SECONDS = 0.02
 
 
-async def run_until_stopped(block: Infrastructure) -> InfrastructureResult | int:
-    """Run a block to its end, or until it is stopped. Only for asyncio, because of the second signal.
+async def watch_until_stopped(block: Infrastructure, watch: Callable[[], Awaitable[T]]) -> T | int:
+    """Run a block, or attach to a workload, to its end, or until it is stopped.
+
+    Only for asyncio, because of the second signal.
+
+    Args:
+        block: Says what becomes of the workload when it is stopped.
+        watch: Its `run`, `attach` or `logs`.
 
     Returns:
-        The result; or the exit code, where the run was stopped.
+        What `watch` returns; or the exit code, where it was stopped.
 
     Raises:
         Exception: What the run raised.
     """
-    return await _StoppableRun(block).outcome()
+    return await _StoppableRun(block, watch).outcome()
 
 
-class _StoppableRun:
+class _StoppableRun(Generic[T]):
     """One run of a block, made inside the event loop."""
 
-    def __init__(self, block: Infrastructure) -> None:
+    def __init__(self, block: Infrastructure, watch: Callable[[], Awaitable[T]]) -> None:
         self._block = block
+        self._watch = watch
         self._scope = CancelScope()
         self._task: asyncio.Task[None] | None = None
-        self._result: InfrastructureResult | None = None
+        self._results: list[T] = []
         self._error: Exception | None = None
         self._exit_code = exit_codes.NOT_RUN
 
-    async def outcome(self) -> InfrastructureResult | int:
+    async def outcome(self) -> T | int:
         closed_output = _ClosedOutput()
         with open_signal_receiver(*_signals()) as signals, closed_output.watched():
             async with create_task_group() as tasks:
@@ -62,13 +71,13 @@ class _StoppableRun:
                 signal.signal(number, signal.SIG_IGN)
         if self._error is not None:
             raise self._error
-        return self._exit_code if self._result is None else self._result
+        return self._results[0] if self._results else self._exit_code
 
     async def _run(self, helpers: CancelScope) -> None:
         self._task = asyncio.current_task()
         try:
             with self._scope:
-                self._result = await self._block.run()
+                self._results.append(await self._watch())
         except Exception as error:  # noqa: BLE001 (raised by `outcome`, outside of the group that would wrap it)
             self._error = error
         finally:

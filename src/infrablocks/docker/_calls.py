@@ -10,9 +10,9 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._pauses import Pauses
 from infrablocks._threads import cancellation_requested
-from infrablocks.docker._errors import CONFLICT, NOT_FOUND, EngineRefusal
-from infrablocks.docker._events import Pauses
+from infrablocks.docker._errors import CONFLICT, INTERNAL_ERROR, NOT_FOUND, EngineRefusal
 from infrablocks.docker._result import ContainerState, container_state
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 
@@ -52,8 +52,9 @@ def remove_container(engine: Engine, container_id: str, logger: logging.Logger) 
         except InfrastructureError as error:
             if isinstance(error, EngineRefusal) and error.status == NOT_FOUND:
                 return
-            # Conflict: somebody else removes it just now. It is asked again until it is gone.
-            final = isinstance(error, EngineRefusal) and error.status != CONFLICT
+            # Conflict: somebody else removes it just now. Internal error: a file system that is busy, or a proxy that
+            # did not wait. It is asked again until it is gone.
+            final = isinstance(error, EngineRefusal) and error.status not in {CONFLICT, INTERNAL_ERROR}
             if final or time.monotonic() > deadline:
                 logger.warning("Container %s could not be removed: %s", container_id, error)
                 return

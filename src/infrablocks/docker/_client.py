@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from infrablocks._call_count import CallCount
 from infrablocks.docker._engine_address import EngineAddress, engine_address
 from infrablocks.docker._errors import EngineRefusal, translated
 from infrablocks.docker._events import EventStream
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# So many idle connections are kept between calls; a burst of calls opens more, which are closed after it.
-_IDLE_CONNECTIONS = 1
 _LIST_ATTEMPTS = 3
 # After so long without a run the engine is asked for its version again: it may have been updated.
 _KNOWN_FOR_SECONDS = 60.0
@@ -66,8 +65,7 @@ class Engine:
         self.events = EventStream(self)
         self._lock = threading.Lock()
         self._connection: Future[tuple[Session, EngineFacts]] | None = None
-        self._calls = 0
-        self._most_calls = 0
+        self._calls = CallCount(lambda: self.users > 0)
 
     @property
     def facts(self) -> EngineFacts:
@@ -105,7 +103,7 @@ class Engine:
             InfrastructureNotAvailable: It is out of reach; whether it has got the request is not known.
         """
         session, _ = self._connected()
-        with self._counted(session):
+        with self._calls.counted(session.close):
             try:
                 return function(session)
             except Exception as error:
@@ -179,21 +177,6 @@ class Engine:
         if self._connection is None:
             raise RuntimeError("Engine.connect comes before any call")
         return self._connection.result()
-
-    @contextmanager
-    def _counted(self, session: Session) -> Iterator[None]:
-        with self._lock:
-            self._calls += 1
-            self._most_calls = max(self._most_calls, self._calls)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._calls -= 1
-                if self._calls == 0 and (self._most_calls > _IDLE_CONNECTIONS or self.users == 0):
-                    # Nobody is about to take one: calls begin under this lock.
-                    self._most_calls = 0
-                    session.close()
 
 
 def _connect_seconds() -> float:

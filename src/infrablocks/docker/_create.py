@@ -6,22 +6,30 @@ import re
 import time
 import uuid
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from infrablocks import _environment
+from infrablocks._pauses import Pauses
 from infrablocks._threads import cancellation_requested
+from infrablocks._watch_records import WatchRecord
 from infrablocks.docker._calls import inspect_container, remove_container
 from infrablocks.docker._client import acquire_engine, release_engine
 from infrablocks.docker._create_request import send_create
-from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
-from infrablocks.docker._events import RUN_LABEL, Pauses
+from infrablocks.docker._errors import INTERNAL_ERROR, NOT_FOUND, EngineRefusal
+from infrablocks.docker._events import HOST_LABEL, RUN_LABEL
 from infrablocks.docker._logs import OutputReader, attach
 from infrablocks.docker._names import ATTEMPTS, NAMES, name_is_taken
 from infrablocks.docker._pull import pull
 from infrablocks.docker._result import not_started_result
 from infrablocks.docker._watch import Container, EndedContainer
 from infrablocks.docker.image_pull_policy import ImagePullPolicy
-from infrablocks.exceptions import ImagePullError, InfrastructureNotAvailable, WorkloadCreationError
+from infrablocks.exceptions import (
+    ImagePullError,
+    InfrastructureError,
+    InfrastructureNotAvailable,
+    WorkloadCreationError,
+)
 
 if TYPE_CHECKING:
     import logging
@@ -30,12 +38,13 @@ if TYPE_CHECKING:
     from infrablocks._workload import Workload
     from infrablocks.docker._client import Engine
     from infrablocks.docker._events import Subscription
+    from infrablocks.docker._result import ContainerState
     from infrablocks.docker._settings import ContainerSettings
 
 T = TypeVar("T")
 
 LOOK_SECONDS = 30.0
-"""How long a container is looked for whose making the engine has not confirmed."""
+"""How long a container is looked for whose making the engine has not confirmed, and its start is repeated."""
 
 _HOST_GATEWAY = "host-gateway"
 _COMMAND_MISSING = re.compile(
@@ -77,9 +86,19 @@ class _Creation:
         self._settings = settings
         self._logger = logger
         self._run_id = uuid.uuid4().hex
+        self._watch_record = WatchRecord(self._run_id)
         self._name = ""
 
     def run(self) -> Workload:
+        try:
+            workload = self._subscribe_and_make()
+        except BaseException:
+            self._watch_record.remove()
+            raise
+        workload.watch_record = self._watch_record
+        return workload
+
+    def _subscribe_and_make(self) -> Workload:
         subscription = self._engine.events.subscribe()
         try:
             if self._settings.image_pull_policy is ImagePullPolicy.ALWAYS:
@@ -137,9 +156,17 @@ class _Creation:
             return self._engine.call(lambda session: send_create(session, arguments))
         except InfrastructureNotAvailable as error:
             # The answer is lost, the container perhaps not.
-            found = _until_known(self._find_by_label, error)
-            self._logger.info("The answer of the engine was lost, container %s was found by its label.", found)
-            return found
+            return self._found(_until_known(self._find_by_label, error))
+        except EngineRefusal as error:
+            # A proxy may say so when the engine has long made it.
+            found = None if name_is_taken(error) else _after_internal_error(self._find_by_label, error)
+            if found is None:
+                raise
+            return self._found(found)
+
+    def _found(self, container_id: str) -> str:
+        self._logger.info("The answer of the engine was lost, container %s was found by its label.", container_id)
+        return container_id
 
     def _find_by_label(self) -> str | None:
         containers = self._engine.containers({"label": f"{RUN_LABEL}={self._run_id}"}, also_ended=True)
@@ -147,7 +174,11 @@ class _Creation:
 
     def _arguments(self) -> dict[str, Any]:
         arguments = dict(self._settings.create)
-        arguments["labels"] = {**(arguments.get("labels") or {}), RUN_LABEL: self._run_id}
+        arguments["labels"] = {
+            **(arguments.get("labels") or {}),
+            RUN_LABEL: self._run_id,
+            HOST_LABEL: self._watch_record.agent_host or "",
+        }
         arguments["environment"] = self._variables()
         hosts = dict(arguments.get("extra_hosts") or {})
         if _HOST_GATEWAY in hosts.values() and not self._engine.facts.has_host_gateway():
@@ -213,14 +244,27 @@ class _Creation:
             ) from error
 
     def _start(self, container_id: str) -> None:
+        """Start a container. Never twice: a command that has run and ended would run again."""
+
+        def inspected() -> ContainerState | None:
+            return inspect_container(self._engine, container_id)
+
+        pauses, deadline = Pauses(), time.monotonic() + LOOK_SECONDS
         while True:
             try:
                 return self._engine.call(lambda session: session.start(container_id))
             except InfrastructureNotAvailable as error:
-                # Never twice: a command that has run and ended would run again.
-                state = _until_known(lambda: inspect_container(self._engine, container_id), error)
+                state = _until_known(inspected, error)
                 if state.started_at is not None or cancellation_requested():
                     return None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(pauses.next())
+            except EngineRefusal as error:
+                after_all = _after_internal_error(inspected, error)
+                if after_all is None or after_all.started_at is None:
+                    raise
+                return None
 
     def _not_started(self, container_id: str, subscription: Subscription, error: EngineRefusal) -> Workload:
         """Make the result of a container, removed by now, whose command cannot run. Anything else is an error."""
@@ -250,6 +294,15 @@ def _until_known(look: Callable[[], T | None], error: InfrastructureNotAvailable
             pass
         time.sleep(pauses.next())
     raise error
+
+
+def _after_internal_error(look: Callable[[], T | None], error: EngineRefusal) -> T | None:
+    """Look at what an engine has done that answered 500, as something between it and us may answer in its place."""
+    if error.status != INTERNAL_ERROR:
+        return None
+    with suppress(InfrastructureError):
+        return look()
+    return None
 
 
 def _code_of_command(answer: str) -> int | None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, TypeGuard
 
+from infrablocks._exception_chain import exception_chain
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from requests import Response
 
     from infrablocks.docker._engine_address import EngineAddress
 
 NOT_FOUND = 404
 CONFLICT = 409
+INTERNAL_ERROR = 500
+_OF_A_PROXY = frozenset({502, 503, 504})
 
 _LONGEST_ANSWER = 1000
 
@@ -45,11 +46,16 @@ def translated(error: Exception, address: EngineAddress) -> InfrastructureError:
     match error:
         case InfrastructureError():
             return error
+        case docker.errors.APIError() if error.status_code in _OF_A_PROXY:
+            return _lost_by_proxy(address, error.status_code, error.explanation)
         case docker.errors.APIError():
             missing = isinstance(error, docker.errors.ImageNotFound)
             return EngineRefusal(address, error.status_code or 0, _answer(error.explanation), image_missing=missing)
         case requests.exceptions.HTTPError() if error.response is not None:
-            return EngineRefusal(address, error.response.status_code, _answer(_message(error.response)))
+            status, message = error.response.status_code, _message(error.response)
+            if status in _OF_A_PROXY:
+                return _lost_by_proxy(address, status, message)
+            return EngineRefusal(address, status, _answer(message))
         case requests.exceptions.ReadTimeout() | urllib3.exceptions.ReadTimeoutError():
             return InfrastructureNotAvailable(
                 f"The Docker engine at {address} did not answer in time. Check whether it is overloaded or hangs."
@@ -64,9 +70,17 @@ def translated(error: Exception, address: EngineAddress) -> InfrastructureError:
 
 def not_connected(address: EngineAddress, error: BaseException) -> InfrastructureNotAvailable:
     """Give the error of an engine that is out of reach."""
-    problem = next((text for text in map(_problem, _chain(error)) if text), type(error).__name__)
+    problem = next((text for text in map(_problem, exception_chain(error)) if text), type(error).__name__)
     hint = _HINTS.get(_number(error), "Check that the engine runs and that DOCKER_HOST or the docker context is right.")
     return InfrastructureNotAvailable(f"Could not connect to Docker at {address}: {problem}. {hint}")
+
+
+def _lost_by_proxy(address: EngineAddress, status: int, answer: str | None) -> InfrastructureNotAvailable:
+    """Give the error of an answer that comes from between us and the engine, which may have acted or not."""
+    return InfrastructureNotAvailable(
+        f"Could not connect to Docker at {address}: it answered {status}: {_answer(answer)}. Check the engine, and "
+        "what stands between it and here."
+    )
 
 
 _HINTS = {
@@ -90,7 +104,7 @@ def _answer(text: str | None) -> str:
 
 
 def _number(error: BaseException) -> int:
-    return next((each.errno or 0 for each in _chain(error) if _has_number(each)), 0)
+    return next((each.errno or 0 for each in exception_chain(error) if _has_number(each)), 0)
 
 
 def _has_number(error: BaseException) -> TypeGuard[OSError]:
@@ -105,17 +119,3 @@ def _problem(error: BaseException) -> str:
     if _has_number(error):
         return str(error.strerror)
     return "no answer in time" if "Timeout" in type(error).__name__ else ""
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an error and what it was made from: requests keeps the reason in its arguments, urllib3 in `reason`."""
-    seen: list[BaseException] = []
-    left = [error]
-    while left:
-        each = left.pop(0)
-        if any(each is other for other in seen):
-            continue
-        seen.append(each)
-        yield each
-        inner = (*each.args, getattr(each, "reason", None), each.__cause__, each.__context__)
-        left.extend(item for item in inner if isinstance(item, BaseException))

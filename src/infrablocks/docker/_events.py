@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from infrablocks._threads import ThreadsafeEvent
+from infrablocks._news import News
+from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks.docker._errors import EngineRefusal
 from infrablocks.docker._streams import close_stream, json_lines, shut_down, stream_socket
 from infrablocks.exceptions import InfrastructureNotAvailable
@@ -25,6 +25,9 @@ logger = logging.getLogger("infrablocks.docker-container")
 RUN_LABEL = "io.infrablocks.run-id"
 """The label of every container that a run makes; its value is the run's own."""
 
+HOST_LABEL = "io.infrablocks.agent-host"
+"""The label that says where something can be known of the agents that watch a container."""
+
 # Docker: die and destroy; Podman: died and remove, of which its service for Docker makes die in some versions.
 _ENDS = ("die", "died", "destroy", "remove")
 
@@ -33,24 +36,7 @@ _ENDS = ("die", "died", "destroy", "remove")
 _FIRST_CHECK_SECONDS = 3.0
 _CHECK_SECONDS = 20.0
 
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 3.0
 _POLL_SECONDS = 1.0
-
-GIVE_UP_SECONDS = 180.0
-"""A run gives up when its engine was out of reach for so long; its container may go on."""
-
-
-class Pauses:
-    """The pauses between attempts: each twice as long, up to a limit, and each of a random length."""
-
-    def __init__(self) -> None:
-        self._next = _FIRST_PAUSE_SECONDS
-
-    def next(self) -> float:
-        """Give the length of the next pause, in seconds."""
-        pause, self._next = self._next, min(2 * self._next, _LONGEST_PAUSE_SECONDS)
-        return pause * random.uniform(0.5, 1.0)  # noqa: S311 - so that many agents do not come at once
 
 
 class Subscription:
@@ -63,9 +49,7 @@ class Subscription:
 
     def __init__(self, events: EventStream) -> None:
         self._events = events
-        self._lock = threading.Lock()
-        self._news = False
-        self._event: ThreadsafeEvent | None = None
+        self._news = News()
         self.container_id: str | None = None
         self.exit_code: int | None = None
         self.error: InfrastructureError | None = None
@@ -76,24 +60,13 @@ class Subscription:
 
     def notify(self, exit_code: int | None = None) -> None:
         """Have the run look at its container."""
-        with self._lock:
-            self._news = True
-            if exit_code is not None:
-                self.exit_code = exit_code
-            if self._event is not None:
-                self._event.set()
+        if exit_code is not None:
+            self.exit_code = exit_code
+        self._news.notify()
 
     async def wait(self) -> None:
         """Wait until there is something to look at; what came before this call counts."""
-        event = ThreadsafeEvent()
-        with self._lock:
-            self._event = event
-            if self._news:
-                event.set()
-        await event.wait()
-        with self._lock:
-            self._event = None
-            self._news = False
+        await self._news.wait()
 
     def close(self) -> None:
         """Hear no more. Safe to call twice."""
@@ -107,7 +80,7 @@ class EventStream:
         self._engine = engine
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
-        self._by_container: dict[str, Subscription] = {}
+        self._by_container: dict[str, set[Subscription]] = {}
         self._reader: _Reader | None = None
 
     def subscribe(self) -> Subscription:
@@ -131,14 +104,16 @@ class EventStream:
         """Called by `Subscription.bind`."""
         with self._lock:
             subscription.container_id = container_id
-            self._by_container[container_id] = subscription
+            self._by_container.setdefault(container_id, set()).add(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Called by `Subscription.close`; the last one ends the thread."""
         with self._lock:
             self._subscriptions.discard(subscription)
-            if subscription.container_id is not None:
-                self._by_container.pop(subscription.container_id, None)
+            if (container_id := subscription.container_id) is not None and container_id in self._by_container:
+                self._by_container[container_id].discard(subscription)
+                if not self._by_container[container_id]:
+                    del self._by_container[container_id]
             reader = None
             if not self._subscriptions:
                 reader, self._reader = self._reader, None
@@ -146,20 +121,20 @@ class EventStream:
             reader.stop()
 
     def take(self, event: dict[str, Any]) -> None:
-        """Pass an event on to the run whose container it is about."""
+        """Pass an event on to the runs that watch the container it is about."""
         action = event.get("Action") or event.get("status")
         if action not in _ENDS:
             return
         actor = event.get("Actor") or {}
         with self._lock:
-            subscription = self._by_container.get(str(actor.get("ID") or event.get("id")))
-        if subscription is not None:
+            subscriptions = list(self._by_container.get(str(actor.get("ID") or event.get("id")), ()))
+        for subscription in subscriptions:
             subscription.notify(_exit_code(actor.get("Attributes") or {}) if action in {"die", "died"} else None)
 
     def waiting(self) -> list[tuple[str, Subscription]]:
         """Give the containers that runs wait for."""
         with self._lock:
-            return list(self._by_container.items())
+            return [(name, each) for name, several in self._by_container.items() for each in several]
 
     def fail(self, error: InfrastructureError) -> None:
         """Tell all runs that their engine is lost."""
@@ -276,7 +251,14 @@ class _Reader(threading.Thread):
         """Compare for some time, in place of listening."""
         deadline = time.monotonic() + _CHECK_SECONDS
         while time.monotonic() < deadline and not self._stopped.wait(_POLL_SECONDS):
-            self._check()
+            try:
+                self._check()
+            except InfrastructureNotAvailable as error:
+                self._note_loss(error)
+            except Exception:  # the thread goes on whatever the engine says
+                logger.debug("The containers of the Docker engine cannot be listed", exc_info=True)
+            else:
+                self._lost_since = None
 
     def _note_loss(self, error: InfrastructureNotAvailable) -> None:
         now = time.monotonic()

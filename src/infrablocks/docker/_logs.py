@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from anyio import move_on_after
 
+from infrablocks._output.position import Skipper, StreamPosition
+from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks._threads import ThreadsafeEvent
+from infrablocks._worker_threads import workers
 from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
-from infrablocks.docker._events import GIVE_UP_SECONDS, Pauses
 from infrablocks.docker._streams import Frames, close_stream, shut_down, stream_socket
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 
@@ -33,51 +35,6 @@ _END_FOLLOWS_SECONDS = 1.0
 # looked for in the log.
 _SILENCE_SECONDS = 2.0
 _ATTEMPTS_AFTER_END = 4
-
-
-class Position:
-    """How far the output of a container was delivered, by stream.
-
-    Lines are counted, and bytes only in the line that is not complete: the log of an engine may hold something else
-    than the container printed where that is not UTF-8.
-    """
-
-    def __init__(self) -> None:
-        self._lines: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
-        self._bytes: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
-
-    def advance(self, stream: StreamName, data: bytes) -> None:
-        """Note that this was delivered."""
-        last = data.rfind(b"\n")
-        if last < 0:
-            self._bytes[stream] += len(data)
-        else:
-            self._lines[stream] += data.count(b"\n")
-            self._bytes[stream] = len(data) - last - 1
-
-    def skipper(self) -> Skipper:
-        """Give what leaves out of a log, read from its beginning, what was delivered already."""
-        return Skipper(dict(self._lines), dict(self._bytes))
-
-
-class Skipper:
-    """Leaves a number of lines and then of bytes out of each stream."""
-
-    def __init__(self, lines: dict[StreamName, int], byte_counts: dict[StreamName, int]) -> None:
-        self._lines = lines
-        self._bytes = byte_counts
-
-    def skip(self, stream: StreamName, data: bytes) -> bytes:
-        """Give what of this was not yet delivered."""
-        position = 0
-        while self._lines[stream]:
-            position = data.find(b"\n", position) + 1
-            if not position:
-                return b""
-            self._lines[stream] -= 1
-        left = min(self._bytes[stream], len(data) - position)
-        self._bytes[stream] -= left
-        return data[position + left :]
 
 
 def attach(engine: Engine, container_id: str) -> Response:
@@ -103,7 +60,7 @@ def attach(engine: Engine, container_id: str) -> Response:
 
 
 class OutputReader:
-    """Copies the output of one container, in a thread of its own.
+    """Copies the output of one container, in a worker thread.
 
     Args:
         engine: Where it is.
@@ -117,7 +74,7 @@ class OutputReader:
         self._container_id = container_id
         self._tty = tty
         self._attached = attached
-        self._position = Position()
+        self._delivered: dict[StreamName, StreamPosition] = {"stdout": StreamPosition(), "stderr": StreamPosition()}
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._closed = threading.Event()
@@ -132,8 +89,7 @@ class OutputReader:
         self._output = output
         self._started = True
         self._done = ThreadsafeEvent()
-        # A daemon: a reader of ours that has stalled must not keep the interpreter from ending.
-        threading.Thread(target=self._run, name="infrablocks-docker-output", daemon=True).start()
+        workers.submit(self._run)
 
     async def finish(self, *, log_has_more: bool = False) -> None:
         """Wait, after the container's end, until all its output is handed over, however slow the reader is.
@@ -217,14 +173,15 @@ class OutputReader:
         path = f"/containers/{self._container_id}/logs"
         response = self._engine.open_stream("GET", path, parameters, read_seconds=_ANSWER_SECONDS)
         sock = stream_socket(response)
-        frames, skipper = Frames(tty=self._tty), self._position.skipper()
+        frames = Frames(tty=self._tty)
+        skippers = {stream: Skipper(StreamPosition(), place) for stream, place in self._delivered.items()}
         try:
             if sock is not None:
                 sock.settimeout(None)
             self._use(sock)
             for chunk in response.iter_content(chunk_size=None):
                 pieces = frames.feed(memoryview(chunk))
-                self._deliver([(stream, skipper.skip(stream, data)) for stream, data in pieces])
+                self._deliver([(stream, skippers[stream].skip(data)) for stream, data in pieces])
         except OSError:  # of requests too
             return False
         finally:
@@ -258,7 +215,7 @@ class OutputReader:
         self._delivering = True
         for stream, data in pieces:
             if data:
-                self._position.advance(stream, data)
+                self._delivered[stream] = self._delivered[stream].after(data)
                 self._output.write_from_thread(stream, data)
         self._last_news = time.monotonic()
         self._delivering = False

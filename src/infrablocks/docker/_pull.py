@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._progress import WaitProgress, tell_progress
 from infrablocks._threads import cancellation_requested
 from infrablocks.docker._credentials import registry_header
 from infrablocks.docker._errors import EngineRefusal
@@ -59,10 +60,12 @@ def pull(
         response = engine.open_stream("POST", "/images/create", parameters, headers=header, read_seconds=STALL_SECONDS)
     except EngineRefusal as error:
         raise _not_pulled(reference, error.answer, logged_in=bool(header)) from error
+    progress = _PullProgress(reference, logger)
     try:
-        _follow(reference, response, logger, logged_in=bool(header))
+        _follow(reference, response, progress, logged_in=bool(header))
     finally:
         close_stream(response)
+        progress.end()
 
 
 def _name(reference: ImageReference) -> str:
@@ -71,10 +74,9 @@ def _name(reference: ImageReference) -> str:
     return name.removesuffix(f":{reference.tag}") if reference.tag else name
 
 
-def _follow(reference: ImageReference, response: Response, logger: logging.Logger, *, logged_in: bool) -> None:
+def _follow(reference: ImageReference, response: Response, progress: _PullProgress, *, logged_in: bool) -> None:
     lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(response, lines), name="infrablocks-docker-pull", daemon=True).start()
-    progress = _Progress(reference, logger)
     heard = time.monotonic()
     while not cancellation_requested():
         try:
@@ -116,11 +118,11 @@ def _not_pulled(reference: ImageReference, answer: str, *, logged_in: bool) -> I
     return ImagePullError(f"Image {str(reference)!r} could not be pulled: {answer}. {hint}.")
 
 
-class _Progress:
-    """Tells every few seconds how far a pull has come."""
+class _PullProgress:
+    """Tells how far a pull has come: whoever listens, at each step; in the log, every few seconds."""
 
     def __init__(self, reference: ImageReference, logger: logging.Logger) -> None:
-        self._reference = reference
+        self._what = f"Pulling image {reference}"
         self._logger = logger
         self._done: set[str] = set()
         self._bytes: dict[str, tuple[int, int]] = {}
@@ -135,15 +137,14 @@ class _Progress:
             self._done.add(layer)
         elif layer and status in {"Pulling fs layer", "Waiting"}:
             self._bytes.setdefault(layer, (0, 0))
-        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
-            self._told = time.monotonic()
-            self._tell()
-
-    def _tell(self) -> None:
-        layers = len(self._done | self._bytes.keys())
+        layers = f"{len(self._done)} of {len(self._done | self._bytes.keys())} layers"
         here = sum(total if layer in self._done else current for layer, (current, total) in self._bytes.items())
         whole = sum(total for _, total in self._bytes.values())
-        self._logger.info(
-            "Pulling image %s: %d of %d layers, %.1f of %.1f MB.",
-            *(self._reference, len(self._done), layers, here / 1e6, whole / 1e6),
-        )
+        tell_progress(WaitProgress(self._what, layers, here, whole))
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            self._logger.info("%s: %s, %.1f of %.1f MB.", self._what, layers, here / 1e6, whole / 1e6)
+
+    def end(self) -> None:
+        """Tell that the pull has ended, well or not."""
+        tell_progress(WaitProgress(self._what, is_over=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -10,6 +12,8 @@ import docker.constants
 import docker.errors
 import docker.models.containers
 import docker.tls
+from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils.utils import compare_version
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
@@ -29,12 +33,55 @@ _POOL_SIZE = 2000
 _OLDEST_API = "1.41"  # Docker 20.10
 
 
+class _UnixConnection(UnixHTTPConnection):
+    """A connection that closes its socket when it cannot connect: the SDK leaves it to the garbage collector."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self.unix_socket)
+        except BaseException:
+            self.close()
+            raise
+
+
+class _UnixPool(UnixHTTPConnectionPool):
+    """Keeps any number of idle connections, and begins empty.
+
+    A pool of urllib3 is filled with a place for each connection that it may keep, and the SDK makes a pool for each
+    URL: with thousands of places that took longer than the request.
+    """
+
+    def __init__(self, base_url: str, socket_path: str, timeout: int) -> None:
+        super().__init__(base_url, socket_path, timeout, maxsize=1)
+        self.pool = LifoQueue()
+
+    def _new_conn(self) -> Any:
+        timeout: Any = self.timeout
+        return _UnixConnection(self.base_url, self.socket_path, timeout)
+
+
+class _UnixAdapter(UnixHTTPAdapter):
+    """Makes connections of ours."""
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ARG002 - of requests
+        with self.pools.lock:
+            pool = self.pools.get(url)
+            if pool is None:
+                pool = self.pools[url] = _UnixPool(str(url), self.socket_path, self.timeout)
+            return pool
+
+
 class Session(docker.APIClient):
     """The low-level client of the SDK for one engine. It has a time limit on every call, also on those without."""
 
     def __init__(self, address: EngineAddress, version: str) -> None:
         tls = False if address.tls is None else _tls_config(address.tls)
         super().__init__(address.url, version=version, timeout=READ_SECONDS, tls=tls, max_pool_size=_POOL_SIZE)
+        if address.url.startswith("unix://"):
+            self._custom_adapter = _UnixAdapter(f"http+{address.url}", READ_SECONDS)
+            self.mount("http+docker://", self._custom_adapter)
         # Otherwise REQUESTS_CA_BUNDLE replaces the authority of DOCKER_CERT_PATH, and ~/.netrc is read at every call
         # (https://github.com/psf/requests/issues/3829).
         self.trust_env = False

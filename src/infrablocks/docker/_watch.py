@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio import move_on_after
 
+from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks._results import WorkloadStatus
 from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks._watch_records import WatchRecord
 from infrablocks._workload import Workload
 from infrablocks.docker._calls import inspect, inspect_container, remove_container, stop_container
 from infrablocks.docker._client import acquire_engine, release_engine
-from infrablocks.docker._events import GIVE_UP_SECONDS, Pauses
+from infrablocks.docker._events import RUN_LABEL
+from infrablocks.docker._kept_log import copy_kept_log
 from infrablocks.docker._logs import OutputReader
 from infrablocks.docker._result import DockerContainerResult, container_state, ended_result, removed_result
 from infrablocks.exceptions import (
     InfrastructureError,
     InfrastructureNotAvailable,
     InfrastructureNotFound,
-    UnsupportedOperation,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Container(Workload):
         subscription: Tells of its end; None where it is not watched.
         reader: Copies its output; None where nobody wants it.
         auto_remove: Whether it is removed when its exit code is known.
+        end: How it had ended when it was found; None: it had not.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Container(Workload):
         reader: OutputReader | None,
         *,
         auto_remove: bool,
+        end: ContainerState | None = None,
     ) -> None:
         self.identifier = container_id
         self._engine = engine
@@ -70,6 +74,7 @@ class Container(Workload):
         self._subscription = subscription
         self._reader = reader
         self._auto_remove = auto_remove
+        self._end = end
         self._watched = False
 
     async def watch(self, output: Output) -> DockerContainerResult:
@@ -102,6 +107,14 @@ class Container(Workload):
             raise _not_found(self.identifier, self._engine)
         return state.workload_status
 
+    async def copy_log(self, output: Output) -> None:
+        """Copy what the engine has kept of its output."""
+        await copy_kept_log(self._engine, self.identifier, output)
+
+    def forget(self) -> None:
+        """Remove it."""
+        remove_container(self._engine, self.identifier, logger)
+
     def close(self) -> None:
         """End the reading of its output and give the engine back."""
         if self._reader is not None:
@@ -127,6 +140,8 @@ class Container(Workload):
 
     async def _wait_for_end(self) -> ContainerState | None:
         """Wait for the end and give the state; None: somebody has removed the container."""
+        if self._end is not None:
+            return self._end
         subscription = self._subscription
         if subscription is None:
             raise RuntimeError("a container that is watched has a subscription")
@@ -206,44 +221,42 @@ def find_container(identifier: str) -> Container:
     return Container(engine, str(inspected["Id"]), name, None, None, auto_remove=False)
 
 
-def reattach_container(
-    identifier: str,
-    after: str | None,
-    logger: logging.Logger,  # noqa: ARG001
-    *,
-    stream_output: bool = True,
-    auto_remove: bool = False,
-) -> Container:
+def reattach_container(identifier: str, *, stream_output: bool = True, auto_remove: bool = False) -> Container:
     """Find a container to watch it, with its output from the beginning. Blocks; for a worker thread.
 
     Args:
         identifier: Its id, the beginning of that, or its name.
-        after: The cursor of the last line that was delivered.
-        logger: Gets what is told about it.
         stream_output: Whether anybody reads its output.
         auto_remove: Whether it is removed when its exit code is known.
 
     Raises:
         InfrastructureNotFound: The engine does not have it.
         InfrastructureNotAvailable: The engine is out of reach.
-        UnsupportedOperation: A cursor was given.
     """
-    if after is not None:
-        raise UnsupportedOperation("DockerContainer.attach(after=…) is not there yet; without it all output comes.")
     engine = acquire_engine()
-    subscription = engine.events.subscribe()
+    subscription, record = None, None
     try:
         inspected = _inspect_known(engine, identifier)
         state, container_id = container_state(inspected), str(inspected["Id"])
+        run_id = ((inspected.get("Config") or {}).get("Labels") or {}).get(RUN_LABEL)
+        record = WatchRecord(run_id) if run_id else None
         reader = OutputReader(engine, container_id, tty=state.tty, attached=None) if stream_output else None
-        subscription.bind(container_id)
-        engine.events.wait_until_connected()
-        subscription.notify()  # it may have ended before
+        if not state.has_ended:
+            subscription = engine.events.subscribe()
+            subscription.bind(container_id)
+            engine.events.wait_until_connected()
+            subscription.notify()  # it may have ended before
     except BaseException:
-        subscription.close()
+        if record is not None:
+            record.remove()
+        if subscription is not None:
+            subscription.close()
         release_engine(engine)
         raise
-    return Container(engine, container_id, state.name, subscription, reader, auto_remove=auto_remove)
+    end = state if state.has_ended else None
+    container = Container(engine, container_id, state.name, subscription, reader, auto_remove=auto_remove, end=end)
+    container.watch_record = record
+    return container
 
 
 def _inspect_known(engine: Engine, identifier: str) -> dict[str, Any]:

@@ -33,10 +33,12 @@ from infrablocks.docker.registry import DockerRegistry
 from infrablocks.exceptions import InvalidSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeVar
 
+    from infrablocks._output import OutputPosition
     from infrablocks._workload import Workload
+    from infrablocks.base import LeftWorkload
 
     T = TypeVar("T")
 
@@ -176,6 +178,11 @@ class DockerContainer(Infrastructure):
             warnings.warn(text, stacklevel=3)
         return settings
 
+    def _find_left(self, *, other_hosts: bool) -> Sequence[LeftWorkload]:
+        from infrablocks.docker import _reap  # noqa: PLC0415 - it loads the SDK
+
+        return _reap.find_left_containers(other_hosts=other_hosts)
+
     def _create(self, settings: ContainerSettings) -> Workload:
         from infrablocks.docker import _create  # noqa: PLC0415 - it loads the SDK
 
@@ -188,12 +195,10 @@ class DockerContainer(Infrastructure):
 
         return _watch.find_container(identifier)
 
-    def _reattach(self, identifier: str, after: str | None) -> Workload:
+    def _reattach(self, identifier: str, after: OutputPosition | None) -> Workload:  # noqa: ARG002 - its log begins at the beginning
         from infrablocks.docker import _watch  # noqa: PLC0415 - it loads the SDK
 
-        return _watch.reattach_container(
-            identifier, after, self.logger, stream_output=self.stream_output, auto_remove=self.auto_remove
-        )
+        return _watch.reattach_container(identifier, stream_output=self.stream_output, auto_remove=self.auto_remove)
 
     def _facts(self) -> Facts:
         from infrablocks import _versions  # noqa: PLC0415 - it costs import time

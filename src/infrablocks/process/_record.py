@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
+from infrablocks._watch_records import watched_keys
+from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable, InfrastructureNotFound
 from infrablocks.process._process_table import boot_id, pid_namespace, process_entry
+from infrablocks.process._temporary_folder import remove_temporary_folder
+from infrablocks.process._watch_keys import started_key
 
 logger = logging.getLogger("infrablocks.process")
+
+_PID_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class RunRecord:
         pid_namespace: Which numbering its pid belongs to.
         pid: Its number, also that of its process group.
         start_time: When it started, in clock ticks since the boot.
+        temporary_dir: The folder that was made for it, None where it works in another one.
     """
 
     host: str
@@ -37,6 +43,7 @@ class RunRecord:
     pid_namespace: str
     pid: int
     start_time: int
+    temporary_dir: str | None = None
 
     @property
     def path(self) -> str:
@@ -59,17 +66,26 @@ class RunRecord:
         except OSError as error:
             logger.warning("The run record %s could not be removed: %s", self.path, error)
 
+    def forget(self) -> None:
+        """Remove the record of a process that has ended, and its folder where there is no agent that does so."""
+        try:
+            if self.temporary_dir is not None and not watched_keys(started_key(self.pid, self.start_time)):
+                remove_temporary_folder(self.temporary_dir)
+        except InfrastructureError as error:
+            logger.warning("%s", error)
+        self.remove()
+
     def is_running(self) -> bool:
         """Say whether the process that was started runs, and not another one that has got its pid."""
         entry = process_entry(self.pid)
         return entry is not None and entry.is_alive and entry.start_time == self.start_time
 
 
-def record_of(pid: int) -> RunRecord:
+def record_of(pid: int, temporary_dir: str | None = None) -> RunRecord:
     """Make the record of a process that has just been started, and has not been waited for."""
     entry = process_entry(pid)
     start_time = -1 if entry is None else entry.start_time
-    return RunRecord(socket.gethostname(), *_this_machine(), pid, start_time)
+    return RunRecord(socket.gethostname(), *_this_machine(), pid, start_time, temporary_dir)
 
 
 def find_record(identifier: str) -> RunRecord:
@@ -82,23 +98,46 @@ def find_record(identifier: str) -> RunRecord:
         InfrastructureNotFound: No run of ours has this pid, or the process has ended.
         InfrastructureNotAvailable: It runs on another machine or in another container.
     """
-    host, _, pid = identifier.rpartition(":")
-    here = socket.gethostname()
-    if not pid.isdecimal():
-        raise InfrastructureNotFound(f"{identifier!r} is not the identifier of a process: `pid` or `host:pid`.")
-    if host and host != here:
-        raise InfrastructureNotAvailable(f"Process {pid} runs on {host}, this is {here}: make this call there.")
-    record = _read(_record_path(here, int(pid)))
+    here, pid = pid_of(identifier)
+    record = read_record(_record_path(here, pid))
     if record is not None and record.boot_id == boot_id() and record.pid_namespace != pid_namespace():
         raise InfrastructureNotAvailable(f"Process {pid} runs in another container of {here}: make this call there.")
     if record is None or record.boot_id != boot_id() or not record.is_running():
         if record is not None:
-            record.remove()
+            record.forget()
         raise InfrastructureNotFound(f"No run of this library on {here} has the process {pid} (any more).")
     return record
 
 
-def _read(path: str) -> RunRecord | None:
+def pid_of(identifier: str) -> tuple[str, int]:
+    """Read the identifier of a process of this machine; give the machine's name and the pid.
+
+    Raises:
+        InfrastructureNotFound: It is not such an identifier.
+        InfrastructureNotAvailable: It names another machine.
+    """
+    host, _, pid = identifier.rpartition(":")
+    here = socket.gethostname()
+    if not (pid.isascii() and pid.isdecimal() and len(pid) <= _PID_DIGITS):
+        raise InfrastructureNotFound(f"{identifier!r} is not the identifier of a process: `pid` or `host:pid`.")
+    if host and host != here:
+        raise InfrastructureNotAvailable(f"Process {pid} runs on {host}, this is {here}: make this call there.")
+    return here, int(pid)
+
+
+def runs_folder() -> str:
+    """Give the folder of all records."""
+    # Every run comes by here twice: a Path would take longer than the file itself.
+    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
+    return f"{os.path.abspath(os.path.expanduser(home))}/runs"  # noqa: PTH100, PTH111
+
+
+def read_record(path: str) -> RunRecord | None:
+    """Read a record; None where there is none.
+
+    Raises:
+        InfrastructureNotAvailable: It cannot be read.
+    """
     try:
         return RunRecord(**json.loads(Path(path).read_bytes()))
     except FileNotFoundError:
@@ -108,9 +147,7 @@ def _read(path: str) -> RunRecord | None:
 
 
 def _record_path(host: str, pid: int) -> str:
-    # Every run comes by here twice: a Path would take longer than the file itself.
-    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
-    return f"{os.path.expanduser(home)}/runs/{host}-{pid}.json"  # noqa: PTH111
+    return f"{runs_folder()}/{host}-{pid}.json"
 
 
 def _write_private(path: str, data: bytes) -> None:

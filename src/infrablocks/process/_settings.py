@@ -28,6 +28,7 @@ class ProcessSettings:
         removed_variables: Not inherited.
         working_dir: None for a temporary folder.
         stream_output: Whether anybody reads what it prints.
+        output_limit: How many bytes of its output are kept where it is detached.
     """
 
     command: tuple[str, ...]
@@ -35,6 +36,7 @@ class ProcessSettings:
     removed_variables: tuple[str, ...]
     working_dir: Path | None
     stream_output: bool
+    output_limit: int
 
     def environment(self, inherited: Mapping[str, str]) -> Mapping[str, str]:
         """Give the whole environment of the process, with its secrets; `inherited` itself where nothing changes it."""
@@ -68,4 +70,5 @@ def process_settings(block: Process, base_environment: Mapping[str, str]) -> Pro
         removed_variables=tuple(name for name, value in env.items() if value is None),
         working_dir=block.working_dir,
         stream_output=block.stream_output,
+        output_limit=block.output_limit,
     )

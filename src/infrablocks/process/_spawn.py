@@ -7,11 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infrablocks.exceptions import WorkloadCreationError
+from infrablocks.process._temporary_folder import make_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +32,12 @@ def spawn(settings: ProcessSettings) -> tuple[subprocess.Popen[bytes], Path | No
     temporary_dir = None
     try:
         if settings.working_dir is None:
-            temporary_dir = Path(tempfile.mkdtemp(prefix="infrablocks-"))
+            temporary_dir = Path(make_temporary_folder())
         return _popen(settings, environment, temporary_dir or settings.working_dir), temporary_dir
     except (OSError, ValueError) as error:
         if temporary_dir is not None:
             shutil.rmtree(temporary_dir, ignore_errors=True)
-        raise WorkloadCreationError(_problem(settings, environment, error)) from error
+        raise WorkloadCreationError(problem_text(settings, environment, error)) from error
 
 
 def _popen(
@@ -76,7 +76,7 @@ _PROBLEMS = {
 }
 
 
-def _problem(settings: ProcessSettings, environment: Mapping[str, str], error: OSError | ValueError) -> str:
+def problem_text(settings: ProcessSettings, environment: Mapping[str, str], error: OSError | ValueError) -> str:
     """Say what is wrong in the words of the block's fields, without a value that may be secret."""
     program, working_dir = settings.command[0], settings.working_dir
     path = shutil.which(program, mode=os.F_OK, path=environment.get("PATH", os.defpath))

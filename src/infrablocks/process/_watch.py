@@ -16,6 +16,7 @@ from anyio import create_task_group, move_on_after, wait_readable
 
 from infrablocks._results import WorkloadStatus
 from infrablocks._threads import cancellation_requested, run_in_worker_thread
+from infrablocks._watch_records import WatchRecord
 from infrablocks._workload import Workload
 from infrablocks.exceptions import InfrastructureError, UnsupportedOperation, WorkloadCreationError
 from infrablocks.process._group import terminate_group
@@ -23,6 +24,7 @@ from infrablocks.process._pipes import PipeCopy
 from infrablocks.process._record import RunRecord, find_record, record_of
 from infrablocks.process._result import process_result
 from infrablocks.process._spawn import spawn
+from infrablocks.process._watch_keys import started_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +57,7 @@ class StartedProcess(Workload):
         self._process, self._temporary_dir = spawn(settings)
         self._started_at = datetime.now(UTC)
         self._label = f"Process {name!r}" if name else f"Process {self._process.pid}"
-        self._record = record_of(self._process.pid)
+        self._record = record_of(self._process.pid, None if self._temporary_dir is None else str(self._temporary_dir))
         self._ended = False
         self.identifier = str(self._process.pid)
         self._exit_descriptor: int | None = None
@@ -67,6 +69,8 @@ class StartedProcess(Workload):
             self.close()
             message = f"{self._label} could not be watched and was killed: {error.strerror}"
             raise WorkloadCreationError(message) from error
+        # Before the record of the run, by which others find it.
+        self.watch_record = WatchRecord(started_key(self._record.pid, self._record.start_time))
         self._record.write()
 
     @property
@@ -113,7 +117,7 @@ class StartedProcess(Workload):
 
     async def kill(self, grace_seconds: float) -> None:
         """End the whole process group."""
-        await _kill_group(self._record, grace_seconds)
+        await kill_group(self._record, grace_seconds)
 
     async def status(self) -> WorkloadStatus:
         """Say whether it runs."""
@@ -160,15 +164,21 @@ class FoundProcess(Workload):
         self.identifier = identifier
         self._record = find_record(identifier)
 
+    def record_watch(self) -> None:
+        """Do nothing: it cannot be watched."""
+
     async def watch(self, output: Output) -> ProcessResult:  # noqa: ARG002
         """Only the process that has started another one gets its output and status code."""
-        raise UnsupportedOperation("Process.attach needs detached=True, which this version does not have yet.")
+        raise UnsupportedOperation(
+            f"Process {self.identifier} was not started with detached=True: only the run that started it gets its "
+            "output and its status code. Run with Process(..., detached=True) what is to be attached to."
+        )
 
     async def kill(self, grace_seconds: float) -> None:
         """End the whole process group."""
-        await _kill_group(self._record, grace_seconds)
+        await kill_group(self._record, grace_seconds)
         # Its agent does the same, but may be gone.
-        await run_in_worker_thread(self._record.remove)
+        await run_in_worker_thread(self._record.forget)
 
     async def status(self) -> WorkloadStatus:
         """Say that it runs: one that has ended is not found."""
@@ -213,7 +223,12 @@ def _status_code(pid: int) -> int | None:
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
-async def _kill_group(record: RunRecord, grace_seconds: float) -> None:
+async def kill_group(record: RunRecord, grace_seconds: float) -> None:
+    """End the process group of a process, and wait until it is gone.
+
+    Raises:
+        InfrastructureError: It does not end.
+    """
     gone = await run_in_worker_thread(
         lambda: terminate_group(record.pid, record.start_time, grace_seconds, cancellation_requested)
     )

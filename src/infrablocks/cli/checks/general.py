@@ -12,7 +12,7 @@ from pathlib import Path
 from infrablocks import _environment
 from infrablocks.cli.checks.finding import Finding, State
 
-_LIBRARIES = ("infrablocks", "pydantic", "anyio", "docker", "typer", "rich")
+_LIBRARIES = ("infrablocks", "pydantic", "anyio", "docker", "kubernetes", "typer", "rich")
 
 
 def python() -> Finding:

@@ -1,0 +1,46 @@
+"""The SDK's own interfaces of one cluster, for what this library does not do. It does not use them itself."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from infrablocks.kubernetes._access import cluster_access
+from infrablocks.kubernetes._configuration import sdk_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kubernetes.client import ApiClient, BatchV1Api, CoreV1Api
+
+    from infrablocks.kubernetes.cluster import KubernetesClusterConfig
+
+
+@contextmanager
+def core_api(config: KubernetesClusterConfig | None) -> Iterator[CoreV1Api]:
+    """Give the Core API of a cluster, and close its connections at the end."""
+    with _client(config) as client:
+        from kubernetes.client import CoreV1Api  # noqa: PLC0415 - loads the SDK
+
+        yield CoreV1Api(client)
+
+
+@contextmanager
+def batch_api(config: KubernetesClusterConfig | None) -> Iterator[BatchV1Api]:
+    """Give the Batch API of a cluster, and close its connections at the end."""
+    with _client(config) as client:
+        from kubernetes.client import BatchV1Api  # noqa: PLC0415 - loads the SDK
+
+        yield BatchV1Api(client)
+
+
+@contextmanager
+def _client(config: KubernetesClusterConfig | None) -> Iterator[ApiClient]:
+    configuration = sdk_configuration(cluster_access(config))
+    from kubernetes.client import ApiClient  # noqa: PLC0415 - after the SDK is loaded, in one thread
+
+    with ApiClient(configuration) as client:
+        try:
+            yield client
+        finally:
+            client.rest_client.pool_manager.clear()
