@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def _blocking_calls_fail() -> Iterator[None]:
     with blockbuster_ctx("infrablocks"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _ended_children_are_waited_for() -> Iterator[None]:
+    """A process that a run has left on purpose, and that a test has ended, is not found by later tests."""
+    yield
+    with suppress(ChildProcessError):
+        while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            os.waitpid(ended.si_pid, 0)
 
 
 @pytest.fixture(autouse=True)

@@ -92,7 +92,13 @@ async def test_a_seed_style_block_in_a_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "name"), [("kill", "kill and status"), ("status", "kill and status"), ("attach", "attach")]
+    ("call", "name"),
+    [
+        ("kill", "logs, kill and status"),
+        ("logs", "logs, kill and status"),
+        ("status", "logs, kill and status"),
+        ("attach", "attach"),
+    ],
 )
 def test_calls_that_a_seed_style_block_does_not_have(call: str, name: str) -> None:
     """They raise an error that names the class and the call."""

@@ -10,7 +10,15 @@ from infrablocks import exceptions
 
 
 @pytest.mark.parametrize(
-    "name", ["infrablocks", "infrablocks.base", "infrablocks.blocks", "infrablocks.docker", "infrablocks.process"]
+    "name",
+    [
+        "infrablocks",
+        "infrablocks.base",
+        "infrablocks.blocks",
+        "infrablocks.docker",
+        "infrablocks.kubernetes",
+        "infrablocks.process",
+    ],
 )
 def test_every_exported_name_exists_once(name: str) -> None:
     """Each name in `__all__` can be imported, also one that is only loaded on first use."""

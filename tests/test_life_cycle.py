@@ -6,8 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -26,13 +24,15 @@ from infrablocks import (
     WorkloadCreationError,
     WorkloadStatus,
 )
+from infrablocks._life_cycle import TimeLimit
 from infrablocks._threads import ThreadsafeEvent, run_in_worker_thread
 from tests.processes import is_alive
+from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infrablocks._output import Output
+    from infrablocks._output import Output, OutputPosition
 
 pytestmark = pytest.mark.anyio
 only_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -144,10 +144,10 @@ class InMemoryBlock(Infrastructure):
         self._world.happens(f"find {identifier}")
         return InMemory(self._world)
 
-    def _reattach(self, identifier: str, after: str | None) -> InMemory:
+    def _reattach(self, identifier: str, after: OutputPosition | None) -> InMemory:
         self._world.creating.set()
         assert self._world.may_create.wait(WAIT_SECONDS)
-        self._world.happens(f"reattach {identifier} {after}")
+        self._world.happens(f"reattach {identifier} {after and after.json()}")
         return InMemory(self._world)
 
 
@@ -387,6 +387,22 @@ async def test_the_time_limit(own_code: int, status_code: int) -> None:
     assert world.graces == [7.0]
 
 
+async def test_the_time_limit_of_another_field() -> None:
+    """A back end may have a field of its own that limits a run: the message names it."""
+
+    class OwnLimit(InMemoryBlock):
+        """Has a time limit that no `timeout_seconds` says."""
+
+        _block_type_slug: ClassVar[str | None] = "test-own-limit"
+
+        def _time_limit(self) -> TimeLimit | None:
+            return TimeLimit(0.05, "watch_seconds")
+
+    block = OwnLimit()
+    result = await started(block._world, block)
+    assert result.message == "The run took longer than 0.05 seconds (watch_seconds) and was killed."
+
+
 async def test_the_time_limit_counts_from_the_beginning() -> None:
     """A workload that took too long to be made is killed at once."""
     block = InMemoryBlock(timeout_seconds=0.05)
@@ -445,9 +461,10 @@ async def test_attach_is_the_same_watching() -> None:
     """A workload that is found again is watched and closed as in a run, with the cursor passed on."""
     block = InMemoryBlock()
     block._world.ends.set()
-    result: Any = block.attach(1, after="cursor", output=ignore)
+    after = '{"version":1,"lines":{"stdout":3,"stderr":0}}'
+    result: Any = block.attach(1, after=after, output=ignore)
     assert (await result).message == "It ended."
-    assert block._world.events == ["reattach 1 cursor", "watch", "closing", "closed"]
+    assert block._world.events == [f"reattach 1 {after}", "watch", "closing", "closed"]
 
 
 CALLS: dict[str, Callable[[InMemoryBlock], Any]] = {
@@ -515,9 +532,7 @@ anyio.run(block.run, Told(), backend=sys.argv[1])
 @pytest.mark.parametrize("timeout_seconds", [[], ["300"]])
 def test_an_interrupted_program(anyio_backend: str, timeout_seconds: list[str]) -> None:
     """Ctrl-C in a program that runs a block on either backend kills the workload, where cancelling would."""
-    arguments = [sys.executable, "-c", INTERRUPTED, anyio_backend, *timeout_seconds]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
-        assert program.stdout is not None
+    with PythonProgram(INTERRUPTED, anyio_backend, *timeout_seconds) as program:
         pid = int(program.stdout.readline())
         try:
             program.send_signal(signal.SIGINT)

@@ -40,7 +40,7 @@ names = st.text(characters.filter("=".__ne__), min_size=1, max_size=8) | st.from
 
 
 @in_every_shell
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arguments=st.lists(texts, max_size=4), variables=st.dictionaries(names, texts, max_size=4), gone=names)
 def test_any_arguments_and_variables(shell: str, arguments: list[str], variables: dict[str, str], gone: str) -> None:
     """Whatever the arguments, names and values are, the shell passes on the very same."""

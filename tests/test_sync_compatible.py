@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -16,6 +14,7 @@ from anyio import to_thread
 from anyio.lowlevel import checkpoint
 
 from infrablocks import sync_compatible
+from tests.python_programs import PythonProgram
 
 Seen = tuple[tuple[Any, ...], dict[str, Any], str, int]
 
@@ -161,9 +160,8 @@ except KeyboardInterrupt:
 
 def test_a_script_that_is_interrupted() -> None:
     """Ctrl-C cancels the coroutine, which may clean up, and is then raised in the script as a KeyboardInterrupt."""
-    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as script:
-        assert script.stdout is not None
-        assert script.stdout.readline() == "waiting\n"
+    with PythonProgram(INTERRUPTED) as script:
+        assert script.stdout.readline() == b"waiting\n"
         script.send_signal(signal.SIGINT)
-        assert script.communicate(timeout=20)[0] == "cleaned up\ninterrupted\n"
+        assert script.communicate() == (b"cleaned up\ninterrupted\n", b"")
         assert script.returncode == 0

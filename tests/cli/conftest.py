@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLineHere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def infrablocks(tmp_path: Path) -> Iterator[CommandLine]:
-    command_line = CommandLine(tmp_path)
+def infrablocks(tmp_path: Path) -> Iterator[CommandLineHere]:
+    command_line = CommandLineHere(tmp_path)
     yield command_line
     command_line.end_all()

@@ -47,6 +47,6 @@ def test_preview_of_what_cannot_run(infrablocks: CommandLine) -> None:
 
 def test_stdout_that_cannot_show_it(infrablocks: CommandLine) -> None:
     """What stdout has no characters for is an error: another text would not paste back."""
-    done = infrablocks("preview", "--", "echo", "→", PYTHONIOENCODING="latin-1")
+    done = infrablocks.program("preview", "--", "echo", "→", PYTHONIOENCODING="latin-1")
     assert (done.returncode, done.stdout) == (125, "")
     assert done.stderr.startswith("Error: stdout has the encoding ")

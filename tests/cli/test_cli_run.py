@@ -18,7 +18,7 @@ SHOW_ENV = "from os import environ as e; print(e.get('A'), e.get('B'), e.get('C'
 
 def test_output_goes_to_the_stream_it_was_printed_on(infrablocks: CommandLine) -> None:
     """stdout and stderr of the command come out on stdout and stderr, with nothing added."""
-    done = infrablocks("run", "--", "sh", "-c", "printf 'a\\n\\n b '; echo c >&2")
+    done = infrablocks.program("run", "--", "sh", "-c", "printf 'a\\n\\n b '; echo c >&2")
     assert (done.stdout, done.stderr, done.returncode) == ("a\n\n b ", "c\n", 0)
 
 
@@ -160,8 +160,8 @@ def test_missing_file(infrablocks: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "give a YAML file, or `--` and a command"),
-        (("--",), "give a YAML file, or `--` and a command"),
+        ((), "give a YAML file, a saved block, or `--` and a command"),
+        (("--",), "give a YAML file, a saved block, or `--` and a command"),
         (("echo", "hello"), "write `--` before the command: -- echo hello"),
         (("job.yaml", "other.yaml"), "write `--` before the command"),
         (("-q", "-v", "--", "true"), "--quiet and --verbose exclude each other"),
@@ -181,7 +181,10 @@ def test_command_keeps_its_own_dashes(infrablocks: CommandLine) -> None:
 
 def test_log_lines_go_to_stderr_by_their_level(infrablocks: CommandLine) -> None:
     """A failure is told by default, a success with -v; -q leaves the errors."""
-    assert "exited with status code 3" in infrablocks("run", "--", "sh", "-c", "exit 3").stderr
+    failed = infrablocks.program("run", "--", "sh", "-c", "exit 3")
+    assert failed.returncode == 3
+    assert failed.stderr.startswith("Error: Process ")
+    assert failed.stderr.endswith(" exited with status code 3.\n")
     assert infrablocks("run", "--", "true").stderr == ""
     assert "Info: " in infrablocks("run", "-v", "--", "true").stderr
     left = ("run", "-q", "--", "sh", "-c", "sleep 1000 & echo $!")

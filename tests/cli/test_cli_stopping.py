@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes import WAIT_SECONDS, is_alive, wait_until
+from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
@@ -24,7 +24,7 @@ STUBBORN_TREE = ("--", "sh", "-c", 'trap "" TERM; sleep 1000 & echo "$$ $!"; wai
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
 
 
-def pids_in(process: subprocess.Popen[bytes]) -> list[int]:
+def pids_in(process: subprocess.Popen[bytes] | PythonProgram) -> list[int]:
     assert process.stdout is not None
     pids = [int(word) for word in process.stdout.readline().split()]
     assert len(pids) == 2
@@ -50,7 +50,6 @@ def test_signal_stops_the_whole_tree(infrablocks: CommandLine, number: signal.Si
     process.send_signal(number)
     assert process.wait(WAIT_SECONDS) == code
     assert_nothing_left(infrablocks, pids)
-    assert process.stderr is not None
     told = process.stderr.read().decode()
     assert told.startswith(f"Warning: {number.name}: stopping the command")
     assert told.count("\n") == 1
@@ -71,7 +70,6 @@ def test_command_may_clean_up(infrablocks: CommandLine) -> None:
     """A command that ends by itself on SIGTERM is given the time to do so."""
     script = 'trap "echo bye >bye; exit" TERM; echo ready; while :; do sleep 0.01; done'
     process = infrablocks.start("run", "--set", "working_dir=.", "--", "sh", "-c", script)
-    assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGINT)
     assert process.wait(WAIT_SECONDS) == 130
@@ -84,7 +82,6 @@ def test_second_signal_ends_it_at_once(infrablocks: CommandLine, number: signal.
     process = infrablocks.start("run", "--grace-seconds", "600", *STUBBORN_TREE)
     pids = pids_in(process)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
     assert b"a second signal" in process.stderr.readline()
     assert all(is_alive(pid) for pid in pids)
     process.send_signal(number)
@@ -102,7 +99,6 @@ def test_many_signals(infrablocks: CommandLine) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.005)
     assert process.returncode == 130
-    assert process.stderr is not None
     assert process.stderr.read().count(b"\n") == 1
     assert_nothing_left(infrablocks, pids)
 
@@ -154,7 +150,6 @@ def test_on_cancel_leave_is_respected(infrablocks: CommandLine) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(WAIT_SECONDS) == 130
     assert all(is_alive(pid) for pid in pids)
-    assert process.stderr is not None
     assert f"{pids[0]}" in process.stderr.read().decode()
     assert infrablocks("status", str(pids[0])).stdout == "Running\n"
     assert infrablocks("kill", str(pids[0])).returncode == 0
@@ -165,7 +160,6 @@ def test_on_cancel_leave_is_respected(infrablocks: CommandLine) -> None:
 def test_closed_pipe_ends_the_run(infrablocks: CommandLine, stream: str) -> None:
     """`infrablocks run -- yes | head -1` ends, without a word."""
     process = infrablocks.start("run", "--", "sh", "-c", f"yes {stream}", stderr=subprocess.STDOUT)
-    assert process.stdout is not None
     assert process.stdout.readline() == b"y\n"
     process.stdout.close()
     assert process.wait(WAIT_SECONDS) == 141
@@ -175,8 +169,6 @@ def test_closed_pipe_ends_the_run(infrablocks: CommandLine, stream: str) -> None
 def test_closed_pipe_is_told_to_nobody(infrablocks: CommandLine) -> None:
     """stderr stays empty when the reader of stdout has gone."""
     process = infrablocks.start("run", "--", "yes")
-    assert process.stdout is not None
-    assert process.stderr is not None
     process.stdout.close()
     assert process.wait(WAIT_SECONDS) == 141
     assert process.stderr.read() == b""
@@ -219,7 +211,6 @@ def test_ctrl_c_before_anything_runs(infrablocks: CommandLine) -> None:
         "app.run_app = lambda arguments: signal.raise_signal(signal.SIGINT)\n"
         "sys.exit(cli.main(['doctor']))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=infrablocks.environment(), capture_output=True, check=False, timeout=20
-    )
-    assert (done.returncode, done.stderr) == (130, b"")
+    with PythonProgram(code, env=infrablocks.environment()) as program:
+        assert program.communicate() == (b"", b"")
+    assert program.returncode == 130

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
+import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,14 @@ import pytest
 from tests.processes import WAIT_SECONDS, is_alive, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cli.command_line import CommandLine
 
 
 def test_status_and_kill_by_the_pid(infrablocks: CommandLine) -> None:
     """A run in another terminal is found by its pid, and its own call ends as killed."""
     process = infrablocks.start("run", "--", "sh", "-c", "sleep 1000 & echo $$; wait")
-    assert process.stdout is not None
     pid = int(process.stdout.readline())
     wait_until(infrablocks.records)
     done = infrablocks("status", str(pid))
@@ -32,10 +33,20 @@ def test_status_and_kill_by_the_pid(infrablocks: CommandLine) -> None:
     assert infrablocks("status", str(pid)).returncode == 1
 
 
+def test_output_of_a_process_is_not_kept(infrablocks: CommandLine) -> None:
+    """`logs` says so of one that is not detached."""
+    process = infrablocks.start("run", "--", "sh", "-c", "echo $$; sleep 1000")
+    pid = int(process.stdout.readline())
+    wait_until(infrablocks.records)
+    done = infrablocks("logs", str(pid))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error: The output of {pid} is not kept: only its own run prints it.\n"
+    assert infrablocks("kill", str(pid)).returncode == 0
+
+
 def test_kill_gives_the_time_it_is_told(infrablocks: CommandLine) -> None:
     """What ignores SIGTERM is killed after --grace-seconds."""
     process = infrablocks.start("run", "--", "sh", "-c", 'trap "" TERM; echo $$; sleep 1000')
-    assert process.stdout is not None
     pid = process.stdout.readline().decode().strip()
     wait_until(infrablocks.records)
     began = time.monotonic()
@@ -47,38 +58,44 @@ def test_kill_gives_the_time_it_is_told(infrablocks: CommandLine) -> None:
 def test_ctrl_c_ends_the_grace_period_of_kill(infrablocks: CommandLine) -> None:
     """Whoever does not want to wait presses Ctrl-C; the workload is gone then, too."""
     process = infrablocks.start("run", "--", "sh", "-c", 'trap "echo told" TERM; echo $$; while :; do sleep 1000; done')
-    assert process.stdout is not None
     pid = process.stdout.readline().decode().strip()
     wait_until(infrablocks.records)
     kill = infrablocks.start("kill", pid, "--grace-seconds", "600")
     assert process.stdout.readline() == b"told\n"
     kill.send_signal(signal.SIGINT)
     assert kill.wait(WAIT_SECONDS) == 130
-    assert kill.stderr is not None
     assert kill.stderr.read() == b""
     assert process.wait(WAIT_SECONDS) == 137
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that no run has started."""
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        yield process
+        process.kill()
 
 
 @pytest.mark.parametrize("call", ["status", "kill"])
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("{own}",), "has the process"),
+        (("{other}",), "has the process"),
         (("nobody",), "is not the identifier of a process"),
         (("elsewhere:1",), "runs on elsewhere"),
         (("1", "--type", "proces"), 'no block type "proces"; did you mean process?'),
     ],
 )
 def test_what_is_not_found_is_told_in_one_line(
-    infrablocks: CommandLine, call: str, words: tuple[str, ...], message: str
+    infrablocks: CommandLine, other: subprocess.Popen[bytes], call: str, words: tuple[str, ...], message: str
 ) -> None:
     """A process that no run has started is never touched."""
-    own = os.getpid()
-    done = infrablocks(call, *(word.format(own=own) for word in words))
+    done = infrablocks(call, *(word.format(other=other.pid) for word in words))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+    assert other.poll() is None
 
 
 def test_negative_grace_period(infrablocks: CommandLine) -> None:

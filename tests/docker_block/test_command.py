@@ -225,7 +225,7 @@ def fake_docker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(command=st.lists(text, max_size=4), env=st.dictionaries(name, text | st.none(), max_size=4), label=text)
 def test_a_shell_runs_exactly_the_preview(
     shell: str, command: list[str], env: dict[str, str | None], label: str, fake_docker: Path

@@ -43,9 +43,9 @@ def test_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_watch, "reattach_container", lambda *arguments, **named: calls.append((arguments, named)))
     block = DockerContainer(stream_output=False, auto_remove=True)
     block._find("abc")
-    block._reattach("abc", "cursor")
+    block._reattach("abc", None)
     named = {"stream_output": False, "auto_remove": True}
-    assert calls == [("abc",), (("abc", "cursor", block.logger), named)]
+    assert calls == [("abc",), (("abc",), named)]
 
 
 def test_login(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ What is done with a block is decided by its language:
 
 Anything else is an error. In what is expected, `…` stands for any part of a line, and alone on a line for any lines.
 
-A block `{.python needs="docker"}` or `{.console needs="docker"}` is executed only where that engine is there; elsewhere
-it is checked as far as that goes without: Python compiles, a console block begins with a command.
+A block `{.python needs="docker"}` or `{.console needs="docker"}` is executed only where that engine is there, and so
+with `kubernetes`; elsewhere it is checked as far as that goes without: Python compiles, a console block begins with a
+command.
 
 On the command line: `python -m tests.docs.run_page PAGE [ENGINE …]`, the page being one of `load_pages()` or any
 Markdown file, the engines those that are there.
@@ -44,7 +45,7 @@ _NOT_EXECUTED = {"text", "mermaid"}
 _SET_UP = "python3 -m venv "
 _END_OF_COMMAND = "\x1e"
 _BLOCK_SECONDS = 30
-_ENGINES = {"docker"}
+_ENGINES = {"docker", "kubernetes"}
 
 
 class SnippetError(Exception):

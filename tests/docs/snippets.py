@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from inspect import cleandoc
 from itertools import chain
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def snippets_in(lines: Iterable[str], first_line: int = 1) -> Iterator[Snippet]:
         if not fence and found:
             fence, info, start, body = found["fence"], found["info"].strip(), number + 1, []
         elif fence and found and found["fence"].startswith(fence) and not found["info"]:
-            yield _snippet(info, cleandoc("\n".join(body)), start)
+            yield _snippet(info, dedent("\n".join(body)), start)
             fence = ""
         else:
             body.append(line)

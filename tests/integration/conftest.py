@@ -1,14 +1,19 @@
 """Fixtures that hand out real engines; a test whose engine is not up is skipped, or fails in CI."""
 
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import docker
 import pytest
 
 from tests.engines import CONTAINER_ENGINES, ContainerEngine, require
+from tests.engines.cluster import Cluster
 from tests.engines.docker_daemon import DockerDaemon
+from tests.engines.kubernetes import Kubernetes
 from tests.engines.registry import Registry
+from tests.integration.own_containers import LABEL, remove_own_containers, use_engine
 
 
 @pytest.fixture(params=CONTAINER_ENGINES)
@@ -23,6 +28,21 @@ def client(engine: ContainerEngine) -> Iterator[docker.DockerClient]:
     client = engine.client()
     yield client
     client.close()
+
+
+@pytest.fixture
+def engine_in_use(engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ContainerEngine:
+    """Each container engine in turn, as that of the environment."""
+    use_engine(engine.docker_host, monkeypatch, tmp_path)
+    return engine
+
+
+@pytest.fixture
+def own_labels(client: docker.DockerClient) -> Iterator[dict[str, str]]:
+    """Labels of this test's containers; what is left of them at the end is removed."""
+    label = uuid.uuid4().hex
+    yield {LABEL: label}
+    remove_own_containers(client, label)
 
 
 @pytest.fixture(params=["docker20", "docker29"])
@@ -44,3 +64,22 @@ def restartable_daemon(daemon: DockerDaemon) -> Iterator[DockerDaemon]:
 def registry() -> Registry:
     """The registry that asks for a password."""
     return cast("Registry", require("registry"))
+
+
+@pytest.fixture
+def cluster() -> Kubernetes:
+    """The cluster with a node that runs pods."""
+    return cast("Kubernetes", require("kubernetes"))
+
+
+@pytest.fixture
+def second_cluster() -> Cluster:
+    """Another cluster, whose pods only fake nodes play."""
+    return cast("Cluster", require("kubernetes2"))
+
+
+@pytest.fixture
+def kubernetes_namespace(cluster: Kubernetes) -> Iterator[str]:
+    """A namespace of the test's own, removed with all that is in it."""
+    with cluster.namespace() as name:
+        yield name

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ import pytest
 from infrablocks._output import Output
 from infrablocks._output.writer import MAX_PENDING_BYTES
 from tests.processes import Lines, wait_until
+from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,15 +250,12 @@ anyio.run(main, backend=sys.argv[1])
 def test_a_reader_that_has_stalled(anyio_backend: str) -> None:
     """With a full pipe on stdout the loop goes on, cancelling works, and the interpreter ends, all in time."""
     reader, writer = os.pipe()
-    with subprocess.Popen(
-        [sys.executable, "-c", STALLED, anyio_backend], stdout=writer, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline() == "True True True\n"
+    with PythonProgram(STALLED, anyio_backend, stdout=writer) as process:
+        assert process.stderr.readline() == b"True True True\n"
         before = time.monotonic()
         assert process.wait(WAIT_SECONDS) == 0
         assert time.monotonic() - before < 2
-        assert process.stderr.read() == ""
+        assert process.stderr.read() == b""
     os.close(writer)
     os.close(reader)
 
@@ -281,12 +278,10 @@ anyio.run(main)
 
 def test_a_slow_reader_gets_what_the_program_itself_printed() -> None:
     """An interpreter that ends while a thread of ours holds its stdout waits for the reader as any other does."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SLOW_READER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=4096
-    ) as process:
+    with PythonProgram(SLOW_READER, stdout_bytes=4096) as process:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(1.5)
-        printed, errors = process.communicate(timeout=WAIT_SECONDS)
+            process.wait(0.8)
+        printed, errors = process.communicate()
     assert (process.returncode, errors) == (0, b"")
     assert printed.startswith(b"p" * 6000 + b"\n")
 
@@ -310,10 +305,11 @@ anyio.run(main)
 
 def test_no_thread_can_be_started() -> None:
     """Then the output is lost, with one warning, and the run goes on."""
-    ended = subprocess.run([sys.executable, "-c", NO_THREADS], capture_output=True, check=False, timeout=WAIT_SECONDS)
-    assert (ended.returncode, ended.stdout) == (0, b"")
-    assert ended.stderr.count(b"\n") == 1
-    assert b"can't start new thread" in ended.stderr
+    with PythonProgram(NO_THREADS) as program:
+        printed, errors = program.communicate()
+    assert (program.returncode, printed) == (0, b"")
+    assert errors.count(b"\n") == 1
+    assert b"can't start new thread" in errors
 
 
 FORKED = """
@@ -346,5 +342,6 @@ anyio.run(main, b"parent\\n", fork)
 
 def test_a_fork_while_a_writer_is_there() -> None:
     """A child that is forked from a program with a writer has writers of its own."""
-    ended = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, check=False, timeout=WAIT_SECONDS)
-    assert (ended.returncode, ended.stdout) == (0, b"parent\nchild\n"), ended.stderr
+    with PythonProgram(FORKED) as program:
+        printed, errors = program.communicate()
+    assert (program.returncode, printed) == (0, b"parent\nchild\n"), errors

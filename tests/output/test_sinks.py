@@ -17,6 +17,7 @@ import pytest
 
 from infrablocks._output import Output
 from tests.processes import Lines
+from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,15 +252,15 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize(
-    ("encoding", "printed", "warnings"),
+    ("encoding", "options", "printed", "warnings"),
     [
-        ("ascii", b"a\\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
-        ("latin-1", b"a\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
-        ("utf-8", "aé☃\naé☃\n\ufffd\n".encode(), 0),
+        ("ascii", [], b"a\\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
+        ("ascii", ["-u"], b"a\\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
+        ("latin-1", ["-u"], b"a\xe9\\u2603\n" * 2 + b"\\ufffd\n", 1),
+        ("utf-8", [], "aé☃\naé☃\n\ufffd\n".encode(), 0),
     ],
 )
-@pytest.mark.parametrize("options", [[], ["-u"]])
-def test_a_narrow_stdout(encoding: str, printed: bytes, warnings: int, options: list[str]) -> None:
+def test_a_narrow_stdout(encoding: str, options: list[str], printed: bytes, warnings: int) -> None:
     """An interpreter whose stdout is no UTF-8 prints escapes, warns once and ends well."""
     environ = {**os.environ, "PYTHONIOENCODING": encoding}
     ended = subprocess.run(
@@ -273,9 +274,11 @@ def test_a_narrow_stdout(encoding: str, printed: bytes, warnings: int, options: 
 def test_the_order_with_the_program_s_own_print() -> None:
     """What the program printed before stands before, what it prints afterwards behind, also unflushed."""
     script = RUN.replace("anyio.run(main)", "print('before'); anyio.run(main); print('after')")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=WAIT_SECONDS)
-    assert ended.stdout.splitlines()[0] == b"before"
-    assert ended.stdout.splitlines()[-1] == b"after"
+    with PythonProgram(script) as process:
+        printed, _ = process.communicate()
+    assert process.returncode == 0
+    assert printed.splitlines()[0] == b"before"
+    assert printed.splitlines()[-1] == b"after"
 
 
 def test_a_stdout_that_does_not_block() -> None:
@@ -283,11 +286,11 @@ def test_a_stdout_that_does_not_block() -> None:
     script = (
         "import os; os.set_blocking(1, False); print('p' * 7000)\n"
         + RUN.replace("anyio.run(main)", "anyio.run(main); os.set_blocking(1, True)")
-    ).replace("range(2)", "range(40_000)")
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        printed, errors = process.communicate(timeout=WAIT_SECONDS)
+    ).replace('"aé☃\\n"', '("aé☃\\n" * 40_000)')
+    with PythonProgram(script) as process:
+        printed, errors = process.communicate()
     assert errors == b""
-    assert printed == b"p" * 7000 + b"\n" + "aé☃\n".encode() * 40_000 + "\ufffd\n".encode()
+    assert printed == b"p" * 7000 + b"\n" + "aé☃\n".encode() * 80_000 + "\ufffd\n".encode()
 
 
 def test_stdout_and_stderr_into_one_file(tmp_path: Path) -> None:
@@ -296,7 +299,10 @@ def test_stdout_and_stderr_into_one_file(tmp_path: Path) -> None:
         'await output.write("stdout", "aé☃\\n".encode())',
         'await output.write("stdout", b"o" * 5000 + b"\\n"); await output.write("stderr", b"e" * 5000 + b"\\n")',
     ).replace("range(2)", "range(300)")
-    with (tmp_path / "both").open("wb") as both:
-        subprocess.run([sys.executable, "-c", script], check=True, stdout=both, stderr=both, timeout=WAIT_SECONDS)
+    with (
+        (tmp_path / "both").open("wb") as both,
+        PythonProgram(script, stdout=both.fileno(), stderr=both.fileno()) as process,
+    ):
+        assert process.wait() == 0
     lines = (tmp_path / "both").read_bytes().splitlines()
     assert sorted(lines) == [b"e" * 5000] * 300 + [b"o" * 5000] * 300 + ["\ufffd".encode()]

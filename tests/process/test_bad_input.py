@@ -118,7 +118,8 @@ async def test_names_of_variables(name: Any, shown: str) -> None:
         ("grace_seconds", -1, "greater than or equal to 0"),
         ("on_cancel", "stop", "'kill' or 'leave'"),
         ("type", "docker-container", "'process'"),
-        ("detached", True, "detached=True: this version cannot yet run a process that outlives its agent"),
+        ("detached", "perhaps", "detached"),
+        ("output_limit", 1000, "greater than or equal to 65536"),
     ],
 )
 async def test_wrong_fields(field: str, value: Any, message: str) -> None:

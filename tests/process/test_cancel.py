@@ -7,10 +7,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -24,6 +23,10 @@ from infrablocks import (
     WorkloadStatus,
 )
 from tests.processes import children, is_alive, open_files, read_numbers, wait_until
+from tests.python_programs import PythonProgram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -200,13 +203,20 @@ async def test_within_the_time_limit() -> None:
 
 async def test_kill_a_run(tmp_path: Path) -> None:
     """`kill` by pid, int or text, alone or with the host, returns when the group is gone; twice is an error."""
-    for form in (int, str, lambda pid: f"{socket.gethostname()}:{pid}"):
+    forms: list[tuple[Callable[[int], int | str], str, float]] = [
+        (int, STUBBORN, 1),
+        (str, FAMILY, 20),
+        (lambda pid: f"{socket.gethostname()}:{pid}", STUBBORN, 0.1),
+    ]
+    for form, script, grace_seconds in forms:
         tmp_path.joinpath("pids").unlink(missing_ok=True)
         results: list[object] = []
         ticker = Ticker()
 
-        async def run(*, task_status: anyio.abc.TaskStatus[int], results: list[object] = results) -> None:
-            block = Process(command=["sh", "-c", STUBBORN], working_dir=tmp_path)
+        async def run(
+            *, task_status: anyio.abc.TaskStatus[int], results: list[object] = results, script: str = script
+        ) -> None:
+            block = Process(command=["sh", "-c", script], working_dir=tmp_path)
             result = await block.run(task_status)
             results.append((result.status_code, result.reason))
 
@@ -215,12 +225,12 @@ async def test_kill_a_run(tmp_path: Path) -> None:
             pid = await tasks.start(run)
             pids = await pids_of(tmp_path)
             assert await Process().status(form(pid)) is WorkloadStatus.RUNNING
-            await Process().kill(form(pid), grace_seconds=1)
+            await Process().kill(form(pid), grace_seconds=grace_seconds)
             assert not any(map(is_alive, pids))
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(wait_until, lambda results=results: results)
-        assert results == [(-9, Reason.KILLED)]
+        assert results == [(-9 if script == STUBBORN else -15, Reason.KILLED)]
         assert ticker.worst < BLOCKED
         with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):
             await Process().kill(form(pid))
@@ -231,9 +241,9 @@ async def test_kill_a_run(tmp_path: Path) -> None:
 async def test_kill_from_another_process(tmp_path: Path) -> None:
     """A process whose agent was killed goes on; another process ends it by its pid, and the record goes with it."""
     code = SCRIPT.format(family=FAMILY, folder=str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", code]) as agent:
+    with PythonProgram(code):
         pids = await pids_of(tmp_path)
-        agent.kill()
+        await anyio.to_thread.run_sync(wait_until, records)
     assert all(map(is_alive, pids))
     assert await Process().status(pids[0]) is WorkloadStatus.RUNNING
     await Process().kill(pids[0])
@@ -276,8 +286,13 @@ async def test_unknown_identifiers() -> None:
 
 
 async def test_attach_says_what_it_needs() -> None:
-    """Attaching to a process that was not detached is refused with a reason."""
-    with pytest.raises(UnsupportedOperation, match="needs detached=True"):
+    """Attaching to a process that was not detached is refused with a reason, to one that is not ours it fails."""
+    async with anyio.create_task_group() as tasks:
+        pid = await tasks.start(Process(command=["sleep", "300"]).run)
+        with pytest.raises(UnsupportedOperation, match=r"was not started with detached=True.*Run with Process\("):
+            await Process().attach(pid)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(InfrastructureNotFound, match="has the process 1 "):
         await Process().attach(1)
 
 
@@ -297,10 +312,10 @@ def test_records_are_private() -> None:
 def test_ctrl_c_in_a_script(tmp_path: Path) -> None:
     """Ctrl-C in a plain script ends the group and raises KeyboardInterrupt."""
     code = SCRIPT.format(family=FAMILY, folder=str(tmp_path))
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as agent:
+    with PythonProgram(code) as agent:
         pids = read_numbers(tmp_path / "pids", 3)
         agent.send_signal(signal.SIGINT)
-        errors = agent.communicate(timeout=20)[1]
+        errors = agent.communicate()[1]
     assert agent.returncode == -signal.SIGINT
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert errors.rstrip().endswith(b"KeyboardInterrupt")
     assert not any(map(is_alive, pids))

@@ -14,6 +14,7 @@ import pytest
 
 from infrablocks import Process
 from tests.processes import Lines, is_alive, wait_until
+from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,44 +128,38 @@ print("code", result.status_code, file=sys.stderr)
 """
 
 
-def agent(command: list[str], **environ: str) -> subprocess.Popen[str]:
-    """Start an interpreter that runs a command and prints into a pipe of ours."""
-    return subprocess.Popen(
-        program(AGENT.format(command=command)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environ},
-    )
-
-
 def test_closed_stdout() -> None:
     """When nobody reads our stdout any more (`| head`), one warning is given and the run goes on to its end."""
-    with agent(program("for i in range(100000): print(i)\nraise SystemExit(3)")) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == "0\n"
+    command = program("for i in range(100000): print(i)\nraise SystemExit(3)")
+    with PythonProgram(AGENT.format(command=command)) as process:
+        assert process.stdout.readline() == b"0\n"
         process.stdout.close()
-        errors = process.stderr.read()
-    assert process.returncode == 0
+        errors = process.stderr.read().decode()
+        assert process.wait() == 0
     assert "code 3" in errors
     assert errors.count("cannot be written to") == 1
 
 
 def test_ascii_stdout() -> None:
     """On a stdout that knows only ASCII other characters are written as escapes, with one warning."""
-    process = agent(["printf", r"\303\2441\n\303\2442\n"], PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    out, errors = process.communicate(timeout=30)
-    assert out == "\\xe41\n\\xe42\n"
-    assert errors.count("has the encoding ascii") == 1
-    assert "code 0" in errors
+    done = subprocess.run(
+        program(AGENT.format(command=["printf", r"\303\2441\n\303\2442\n"])),
+        capture_output=True,
+        check=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.stdout == "\\xe41\n\\xe42\n"
+    assert done.stderr.count("has the encoding ascii") == 1
+    assert "code 0" in done.stderr
 
 
 def test_order_with_our_own_prints() -> None:
     """What the program itself printed before the run stands before the output of the command, and after it after."""
     code = "from infrablocks import Process\nprint('before')\nProcess(command=['echo', 'during']).run()\nprint('after')"
-    result = subprocess.run(program(code), capture_output=True, text=True, check=True)
-    assert result.stdout == "before\nduring\nafter\n"
+    with PythonProgram(code) as process:
+        assert process.communicate() == (b"before\nduring\nafter\n", b"")
+    assert process.returncode == 0
 
 
 STALLED = """
@@ -194,14 +189,12 @@ anyio.run(main)
 
 def test_stalled_stdout() -> None:
     """A stalled reader of our stdout stops neither the event loop nor a cancellation nor the interpreter's end."""
-    with subprocess.Popen(program(STALLED), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    with PythonProgram(STALLED) as process:
         pid = int(process.stderr.readline())
         stall = float(process.stderr.readline().split()[1])
         cancelled_at = float(process.stderr.readline().split()[1])
-        process.wait(timeout=10)
+        assert process.wait(10) == 0
         ended_after = time.monotonic() - cancelled_at
         wait_until(lambda: not is_alive(pid))
-    assert process.returncode == 0
     assert stall < 0.5
     assert ended_after < 2

@@ -53,7 +53,7 @@ text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arguments=st.lists(text, max_size=4), env=st.dictionaries(name, text, max_size=4))
 def test_a_shell_runs_exactly_the_preview(shell: str, arguments: list[str], env: dict[str, str]) -> None:
     """Pasted into a shell, the preview gives the command the very arguments and variables that the block has."""

@@ -178,7 +178,7 @@ async def test_nothing_is_left_behind(*, stream_output: bool) -> None:
     lines = Lines()
     await block.run(output=lines)
     before = open_files()
-    for _ in range(30):
+    for _ in range(12):
         await block.run(output=lines)
         with pytest.raises(Exception, match="no program"):
             await block.model_copy(update={"command": ["no-such-program"]}).run()
@@ -187,7 +187,7 @@ async def test_nothing_is_left_behind(*, stream_output: bool) -> None:
     assert open_files() <= before  # a test before this one may have left something that is closed only now
     assert children() == set()
     assert list((Path(os.environ["INFRABLOCKS_HOME"]) / "runs").iterdir()) == []
-    assert lines == ([("stdout", "x\n")] * 31 if stream_output else [])
+    assert lines == ([("stdout", "x\n")] * 13 if stream_output else [])
 
 
 async def test_ignored_sigchld_makes_no_success_of_a_failure() -> None:

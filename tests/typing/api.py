@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, assert_type
+from uuid import uuid4
 
 import anyio
 from anyio import create_task_group, from_thread, to_thread
@@ -18,6 +19,11 @@ from infrablocks import (
     InfrastructureError,
     InfrastructureNotFound,
     InfrastructureResult,
+    KubernetesClusterConfig,
+    KubernetesImagePullPolicy,
+    KubernetesJob,
+    KubernetesManifest,
+    KubernetesRestartPolicy,
     Process,
     ProcessResult,
     Reason,
@@ -25,6 +31,7 @@ from infrablocks import (
     get_block_class,
     sync_compatible,
 )
+from infrablocks.submission import prepare_for_flow_run, submit_flow_run
 
 
 def construction() -> None:
@@ -41,6 +48,35 @@ def construction() -> None:
         stream_output=False,
         working_dir=Path("somewhere"),
     )
+
+
+def kubernetes() -> None:
+    """A Job is configured by fields, a manifest and a patch, each of which may come from a file."""
+    manifest: KubernetesManifest = KubernetesJob.base_job_manifest()
+    manifest["spec"]["template"]["spec"]["restartPolicy"] = KubernetesRestartPolicy.ON_FAILURE
+    block = KubernetesJob(
+        image="busybox",
+        namespace="etl",
+        service_account_name="runner",
+        image_pull_policy=KubernetesImagePullPolicy.ALWAYS,
+        cluster_config=KubernetesClusterConfig.from_file(Path("config"), context_name="dev"),
+        job=manifest,
+        customizations=KubernetesJob.customize_from_file("patch.yaml"),
+        job_watch_timeout_seconds=60,
+        pod_watch_timeout_seconds=30,
+        finished_job_ttl=60,
+        cpu_request=0.5,
+        cpu_limit="1",
+        memory_request=1024,
+        memory_limit="1Gi",
+        secrets="inline",
+        stream_output=False,
+    )
+    KubernetesJob(job=KubernetesJob.job_from_file(Path("job.yaml")))
+    assert_type(block.build_job(), dict[str, Any])
+    assert_type(block.preview(server=True, show_secrets=True), str)
+    with block.get_client() as core, block.get_batch_client() as batch:
+        print(core.list_namespaced_pod("etl"), batch.list_namespaced_job("etl"))
 
 
 def script() -> None:
@@ -206,6 +242,44 @@ def blocks(path: Path) -> None:
     assert_type(Block.from_yaml(str(path)), Block)
     Process(command=["true"]).to_yaml(path)
     assert_type(get_block_class("process"), type[Block])
+
+
+def stored_blocks(block: Process) -> None:
+    """In a script saving and loading give what they give; each class loads blocks of its own kind."""
+    block.save("etl")
+    block.save("etl", overwrite=True)
+    assert_type(Process.load("etl"), Process)
+    assert_type(Infrastructure.load("docker-container/etl").run().status_code, int)
+    assert_type(Block.load("docker-registry/main"), Block)
+    names: list[str] = Process.list()
+    Block.delete(f"process/{names[0]}")
+
+
+async def stored_blocks_in_a_loop(block: Process) -> None:
+    """In a coroutine the same calls are awaited."""
+    await block.save("etl", overwrite=True)
+    assert_type(await Process.load("etl"), Process)
+    assert_type(await (await Infrastructure.load("process/etl")).run(), InfrastructureResult)
+    names: list[str] = await Block.list()
+    await Process.delete(names[0])
+
+
+class HasRun:
+    """A flow run, as any client gives it."""
+
+    def __init__(self) -> None:
+        self.id = uuid4()
+        self.name = "quiet-owl"
+
+
+async def flow_runs(block: Process) -> None:
+    """A flow run is any object with an id and a name; the block that is prepared for it is of its own class."""
+    assert_type(prepare_for_flow_run(HasRun(), block), Process)
+    result: InfrastructureResult = await submit_flow_run(HasRun(), block)
+    async with create_task_group() as tasks:
+        await tasks.start(submit_flow_run, HasRun(), block)
+    submit_flow_run("a name", block)  # type: ignore[arg-type]  # has no id
+    print(result)
 
 
 def errors(block: Infrastructure) -> int:

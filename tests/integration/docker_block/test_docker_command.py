@@ -66,11 +66,11 @@ def inspected(client: docker.DockerClient, identifier: str) -> dict[str, Any]:
     answer = client.api.inspect_container(identifier)
     kept = {name: value for name, value in answer.items() if name not in (*OWN, *PODMANS_OWN)}
     parts = {name: value for name, value in flat(kept).items() if name not in SAID_OTHERWISE}
-    # Each run has an id of its own.
+    # Each run has an id of its own, and says which machine's agent it is from.
     return {
         name: [item for item in value if not str(item).startswith("HOSTNAME=")] if name == "Config.Env" else value
         for name, value in parts.items()
-        if not name.endswith("io.infrablocks.run-id")
+        if not name.endswith(("io.infrablocks.run-id", "io.infrablocks.agent-host"))
     }
 
 

@@ -12,10 +12,9 @@ from tests.integration.docker_cli.own_container import CONTAINER
 from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
-    import subprocess
-
     from tests.cli.command_line import CommandLine
     from tests.integration.docker_cli.own_container import OwnContainer
+    from tests.python_programs import PythonProgram
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -24,14 +23,14 @@ OBEDIENT = ("--", "sh", "-c", "trap 'exit 7' TERM; echo running; while :; do sle
 DEAF = ("--", "sh", "-c", "trap '' TERM; echo running; while :; do sleep 0.05; done")
 
 
-def started(infrablocks: CommandLine, *words: str) -> subprocess.Popen[bytes]:
+def started(infrablocks: CommandLine, *words: str) -> PythonProgram:
     process = infrablocks.start(*words)
     assert process.stdout is not None
     assert process.stdout.readline() == b"running\n"
     return process
 
 
-def first_line(process: subprocess.Popen[bytes]) -> str:
+def first_line(process: PythonProgram) -> str:
     assert process.stderr is not None
     return process.stderr.readline().decode()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from infrablocks._life_cycle import Run
+from infrablocks._life_cycle import Run, TimeLimit
 from infrablocks._output import Output
 from infrablocks._threads import ThreadLimit, run_in_worker_thread
 from infrablocks.docker._create import create_container
@@ -18,6 +18,7 @@ from infrablocks.docker._settings import ContainerSettings
 from infrablocks.docker._watch import reattach_container
 from infrablocks.docker.image_pull_policy import ImagePullPolicy
 from tests.engines import images
+from tests.integration.own_containers import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,6 @@ DEAF = "trap '' TERM; echo running; while :; do sleep 0.05; done"
 """A command that only SIGKILL ends."""
 
 LOGGER = logging.getLogger("infrablocks.docker-container")
-TEST_LABEL = "infrablocks.test-run"
 
 _threads = ThreadLimit(100)
 
@@ -73,7 +73,7 @@ def settings(
 ) -> ContainerSettings:
     """Give settings; a command that is text is for the shell."""
     words = ["sh", "-c", command] if isinstance(command, str) else command
-    labels = {TEST_LABEL: test_label or uuid.uuid4().hex, **create.pop("labels", {})}
+    labels = {LABEL: test_label or uuid.uuid4().hex, **create.pop("labels", {})}
     return ContainerSettings(
         image=parse_reference(image),
         image_pull_policy=policy,
@@ -97,20 +97,22 @@ async def run(
 ) -> InfrastructureResult:
     """Run a container as the block does."""
     story = _story(lines or Lines(), timeout_seconds, grace_seconds, on_cancel)
-    return await story.to_the_end(lambda: create_container(container, LOGGER), _threads, task_status)
+    workload = await story.begin(lambda: create_container(container, LOGGER), _threads, task_status)
+    return await story.watch_to_the_end(workload)
 
 
 async def attach(identifier: str, lines: Lines | None = None) -> InfrastructureResult:
     """Watch a container that is there, as the block does."""
     story = _story(lines or Lines(), None, 1, "leave")
-    workload = await run_in_worker_thread(lambda: reattach_container(identifier, None, LOGGER))
+    workload = await run_in_worker_thread(lambda: reattach_container(identifier))
     return await story.watch_to_the_end(workload)
 
 
 def _story(
     lines: Lines, timeout_seconds: float | None, grace_seconds: float, on_cancel: Literal["kill", "leave"]
 ) -> Run:
-    return Run(Output(lines), LOGGER, timeout_seconds=timeout_seconds, grace_seconds=grace_seconds, on_cancel=on_cancel)
+    limit = None if timeout_seconds is None else TimeLimit(timeout_seconds)
+    return Run(Output(lines), LOGGER, time_limit=limit, grace_seconds=grace_seconds, on_cancel=on_cancel)
 
 
 class Identifier:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _REQUEST = re.compile(rb"^(GET|POST|PUT|DELETE|HEAD) (?:/v[\d.]+)?(/\S*) HTTP/1\.1\r\n")
 
-_FAILURE = b'HTTP/1.1 500 Internal Server Error\r\nContent-Length: 27\r\n\r\n{"message": "told to fail"}'
+
+def _answer(status: int, connection: str) -> bytes:
+    head = f"HTTP/1.1 {status} Told\r\nContent-Length: 27\r\nConnection: {connection}\r\n\r\n"
+    return f'{head}{{"message": "told to fail"}}'.encode()
 
 
 @dataclass(eq=False)
@@ -26,6 +29,7 @@ class _Connection:
     lose_answer: bool = False
     silent: bool = False
     headers_only: bool = False
+    instead: bytes = b""
 
     def cut(self) -> None:
         for side in (self.client, self.engine):
@@ -52,6 +56,7 @@ class FaultProxy:
     _hold: list[str] = field(default_factory=list)
     _hold_body: list[str] = field(default_factory=list)
     _fail: list[str] = field(default_factory=list)
+    _replace: list[tuple[str, int]] = field(default_factory=list)
     _refusing: bool = False
     _open: set[_Connection] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,6 +79,10 @@ class FaultProxy:
     def lose_answer(self, pattern: str) -> None:
         """Cut the connection in place of passing on the answer to the next request that matches."""
         self._lose.append(pattern)
+
+    def replace_answer(self, pattern: str, status: int) -> None:
+        """Say something else in place of the engine's answer to the next request that matches, when that has come."""
+        self._replace.append((pattern, status))
 
     def hold_answer(self, pattern: str) -> None:
         """Keep the answer to the next request that matches from the client, who is not told: it waits."""
@@ -146,7 +155,7 @@ class FaultProxy:
                     request = f"{match[1].decode()} {match[2].decode()}"
                     self._note(connection, request)
                     if any(re.search(pattern, request) for pattern in self._fail):
-                        connection.client.sendall(_FAILURE)
+                        connection.client.sendall(_answer(500, "keep-alive"))
                         continue
                 connection.engine.sendall(data)
             connection.engine.shutdown(socket.SHUT_WR)
@@ -158,6 +167,11 @@ class FaultProxy:
             connection.lose_answer = self._take(self._lose, request)
             connection.silent = self._take(self._hold, request)
             connection.headers_only = self._take(self._hold_body, request)
+            for pattern, status in self._replace:
+                if re.search(pattern, request):
+                    self._replace.remove((pattern, status))
+                    connection.instead = _answer(status, "close")
+                    break
 
     @staticmethod
     def _take(patterns: list[str], request: str) -> bool:
@@ -171,6 +185,9 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             while data := connection.engine.recv(1 << 18):
                 if connection.lose_answer:
+                    break
+                if connection.instead:
+                    connection.client.sendall(connection.instead)
                     break
                 if connection.headers_only and not connection.silent:
                     connection.silent = True

@@ -6,14 +6,15 @@ import contextlib
 import os
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from infrablocks.docker import _session
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings, WorkloadCreationError
-from tests.integration.docker_engine.driving import FOREVER, TEST_LABEL, Identifier, Lines, run, settings, until
+from tests.integration.docker_engine.driving import FOREVER, Identifier, Lines, run, settings, until
+from tests.integration.own_containers import own_containers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
 
 
-def left(client: docker.DockerClient, label: str) -> list[Any]:
-    return client.containers.list(all=True, sparse=True, filters={"label": f"{TEST_LABEL}={label}"})
-
-
 async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """A container whose making was not confirmed is found by its label and used (PITFALL 22)."""
     proxy.lose_answer("POST /containers/create")
@@ -37,7 +34,7 @@ async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerC
     result = await run(settings("echo once; exit 3", auto_remove=False, test_label=test_label), lines)
     assert result.status_code == 3
     assert lines.text("stdout") == "once\n"
-    assert [container.id for container in left(client, test_label)] == [result.identifier]
+    assert [container.id for container in own_containers(client, test_label)] == [result.identifier]
 
 
 async def test_an_answer_to_create_that_does_not_come(
@@ -48,7 +45,7 @@ async def test_an_answer_to_create_that_does_not_come(
     proxy.hold_answer("POST /containers/create")
     result = await run(settings("exit 3", auto_remove=False, test_label=test_label))
     assert result.status_code == 3
-    assert len(left(client, test_label)) == 1
+    assert len(own_containers(client, test_label)) == 1
 
 
 async def test_a_lost_answer_to_start(proxy: FaultProxy, test_label: str) -> None:
@@ -60,6 +57,37 @@ async def test_a_lost_answer_to_start(proxy: FaultProxy, test_label: str) -> Non
     assert lines.text("stdout") == "once\n"
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("request_", ["POST /containers/create", "/start", "DELETE"])
+async def test_an_answer_of_something_between(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str, request_: str, status: int
+) -> None:
+    """A proxy's 500 or 504 about what the engine has done is not the engine's: one container, run once, removed."""
+    proxy.replace_answer(request_, status)
+    lines = Lines()
+    result = await run(settings("echo once; exit 3", test_label=test_label), lines)
+    assert (result.status_code, lines.text("stdout")) == (3, "once\n")
+    assert own_containers(client, test_label) == []
+    counts = [proxy.count(each) for each in ("POST /containers/create", "/start", "DELETE")]
+    assert counts == [1, 1, 2 if request_ == "DELETE" else 1]
+
+
+@pytest.mark.parametrize("status", [500, 504])
+async def test_an_answer_of_something_between_while_it_runs(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str, status: int
+) -> None:
+    """A container that was found by its label, or runs already, is the one that is watched."""
+    proxy.replace_answer("POST /containers/create", status)
+    proxy.replace_answer("/start", status)
+    name = f"one-{test_label}"
+    container = settings("sleep 1; echo end; exit 3", auto_remove=False, test_label=test_label, name=name)
+    lines = Lines()
+    result = await run(container, lines)
+    assert (result.status_code, lines.text("stdout")) == (3, "end\n")
+    assert [each.id for each in own_containers(client, test_label)] == [result.identifier]
+    assert proxy.count("/start") == 1
+
+
 @pytest.mark.parametrize("request_", ["inspect", "remove"])
 async def test_a_lost_answer_afterwards(
     proxy: FaultProxy, client: docker.DockerClient, test_label: str, request_: str
@@ -68,7 +96,7 @@ async def test_a_lost_answer_afterwards(
     proxy.lose_answer({"inspect": "GET /containers/[0-9a-f]+/json", "remove": "DELETE"}[request_])
     result = await run(settings("exit 3", test_label=test_label))
     assert result.status_code == 3
-    assert left(client, test_label) == []
+    assert own_containers(client, test_label) == []
 
 
 async def test_a_second_network_that_does_not_exist(client: docker.DockerClient, test_label: str) -> None:
@@ -77,7 +105,7 @@ async def test_a_second_network_that_does_not_exist(client: docker.DockerClient,
     try:
         with pytest.raises(WorkloadCreationError, match="nosuchnetwork"):
             await run(settings("true", test_label=test_label, network=network.name, networks=("nosuchnetwork",)))
-        assert left(client, test_label) == []
+        assert own_containers(client, test_label) == []
     finally:
         network.remove()
 
@@ -101,7 +129,7 @@ async def test_a_network_that_does_not_exist(client: docker.DockerClient, test_l
     """The error names the network."""
     with pytest.raises(WorkloadCreationError, match="nosuchnetwork"):
         await run(settings("true", test_label=test_label, network="nosuchnetwork"))
-    assert left(client, test_label) == []
+    assert own_containers(client, test_label) == []
 
 
 async def test_a_port_that_is_taken(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
@@ -110,7 +138,7 @@ async def test_a_port_that_is_taken(client: docker.DockerClient, engine: Contain
         port = server.getsockname()[1]
         with pytest.raises(WorkloadCreationError, match=r"already (allocated|in use)|address already|bind"):
             await run(settings(FOREVER, test_label=test_label, ports={"80/tcp": port}))
-    assert left(client, test_label) == []
+    assert own_containers(client, test_label) == []
 
 
 async def test_too_little_memory(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
@@ -122,7 +150,7 @@ async def test_too_little_memory(client: docker.DockerClient, engine: ContainerE
     else:
         with pytest.raises(WorkloadCreationError, match="6MB"):
             await run(container)
-    assert left(client, test_label) == []
+    assert own_containers(client, test_label) == []
 
 
 async def test_an_argument_that_is_not_known(engine: ContainerEngine, test_label: str) -> None:
@@ -164,9 +192,22 @@ async def test_twenty_of_the_same_name(proxy: FaultProxy, client: docker.DockerC
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(run, settings("true", auto_remove=False, test_label=test_label, name=name))
-    names = {str(container.attrs["Names"][0]).lstrip("/") for container in left(client, test_label)}
+    names = {str(container.attrs["Names"][0]).lstrip("/") for container in own_containers(client, test_label)}
     assert names == {name, *(f"{name}-{number}" for number in range(1, 21))}
     assert proxy.count("POST /containers/create") <= 61
+
+
+async def test_a_list_that_is_refused(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
+    """An engine that cannot list because a container vanishes meanwhile is asked again (PITFALL 43)."""
+    name = f"same-{test_label}"
+    await run(settings("true", auto_remove=False, test_label=test_label, name=name))
+    for _ in range(2):
+        proxy.replace_answer("GET /containers/json", 500)
+    await run(settings("true", auto_remove=False, test_label=test_label, name=name))
+    assert {str(each.attrs["Names"][0]).lstrip("/") for each in own_containers(client, test_label)} == {
+        name,
+        f"{name}-1",
+    }
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)

@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from infrablocks._worker_threads import workers
 from infrablocks.docker._engine_address import engine_address
 from infrablocks.exceptions import InfrastructureNotAvailable
 from tests.integration.docker_engine.driving import Lines, run, settings, until
@@ -161,8 +162,10 @@ async def test_sixty_first_uses_at_once(engine: ContainerEngine) -> None:
     assert done.stdout.startswith(b"60 []")
 
 
-async def test_many_watched_without_output(proxy: FaultProxy, test_label: str) -> None:
-    """Forty containers that are watched need no more than three connections and a thread between them."""
+@pytest.mark.parametrize("stream_output", [False, True])
+async def test_many_watched(proxy: FaultProxy, test_label: str, *, stream_output: bool) -> None:
+    """Forty containers need at most three connections and a thread between them, and one more each for their output."""
+    each = 40 if stream_output else 0
     running = 0
     all_run, seen = anyio.Event(), anyio.Event()
 
@@ -176,17 +179,24 @@ async def test_many_watched_without_output(proxy: FaultProxy, test_label: str) -
 
     async def look() -> None:
         await all_run.wait()
-        await until(lambda: len(proxy.open_now) <= 3)
-        assert sum("docker" in thread.name for thread in threading.enumerate()) == 1
+        await until(lambda: each <= len(proxy.open_now) <= each + 3)
+        await until(lambda: _busy_threads() == each + 1)
         seen.set()
         tasks.cancel_scope.cancel()
 
     async def one() -> None:
         script = "trap 'exit 3' TERM; sleep 100 & wait"
-        await run(settings(script, stream_output=False, test_label=test_label), task_status=Status())
+        await run(settings(script, stream_output=stream_output, test_label=test_label), task_status=Status())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look)
         for _ in range(40):
             tasks.start_soon(one)
     assert seen.is_set()
+
+
+def _busy_threads() -> int:
+    """Count the threads that watch for a run or read its output; those that wait for the next call are nobody's."""
+    names = [thread.name for thread in threading.enumerate()]
+    idle = workers._idle
+    return sum("docker" in name for name in names) + names.count("infrablocks-worker") - idle

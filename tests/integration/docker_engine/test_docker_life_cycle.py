@@ -15,7 +15,8 @@ from infrablocks._results import Reason, WorkloadStatus
 from infrablocks._threads import run_in_worker_thread
 from infrablocks.docker._watch import Container, find_container
 from infrablocks.exceptions import InfrastructureNotFound
-from tests.integration.docker_engine.driving import DEAF, FOREVER, TEST_LABEL, Identifier, Lines, run, settings, until
+from tests.integration.docker_engine.driving import DEAF, FOREVER, Identifier, Lines, run, settings, until
+from tests.integration.own_containers import LABEL, own_containers
 
 if TYPE_CHECKING:
     from tests.engines import ContainerEngine
@@ -87,7 +88,7 @@ async def test_status_and_not_found(client: docker.DockerClient, test_label: str
         for identifier in (result.identifier, result.identifier[:12], f"status-{code}-{test_label}"):
             assert await status(identifier) is expected
     created = await run_in_worker_thread(
-        lambda: client.api.create_container("busybox:test", ["true"], labels={TEST_LABEL: test_label})["Id"]
+        lambda: client.api.create_container("busybox:test", ["true"], labels={LABEL: test_label})["Id"]
     )
     assert await status(created) is WorkloadStatus.PENDING
     for unknown in ("0" * 64, "no such thing", "", "../x"):
@@ -149,5 +150,5 @@ async def test_cancelled_while_it_is_made(
 
         tasks.start_soon(cancel)
         await run(settings(FOREVER, test_label=test_label))
-    assert client.containers.list(all=True, sparse=True, filters={"label": f"{TEST_LABEL}={test_label}"}) == []
+    assert own_containers(client, test_label) == []
     assert proxy.count("/start") <= 1

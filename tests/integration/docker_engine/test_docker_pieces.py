@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from infrablocks._output.position import Skipper, StreamPosition
 from infrablocks._results import Reason, WorkloadStatus
 from infrablocks.docker._create import _code_of_command
 from infrablocks.docker._engine_address import EngineAddress
 from infrablocks.docker._errors import EngineRefusal, not_connected
-from infrablocks.docker._logs import Position
 from infrablocks.docker._names import name_is_taken
 from infrablocks.docker._result import container_state, ended_result, parse_time
 from infrablocks.docker._streams import Frames
@@ -47,11 +48,11 @@ def test_a_frame_that_is_broken_off() -> None:
 def test_what_was_delivered_is_skipped(log: bytes, data: st.DataObject) -> None:
     """The log read again from its beginning gives exactly the rest, whatever pieces it comes in."""
     delivered = data.draw(st.integers(0, len(log)))
-    position, size = Position(), data.draw(st.integers(1, 10))
+    position, size = StreamPosition(), data.draw(st.integers(1, 10))
     for start in range(0, delivered, size):
-        position.advance("stdout", log[start : min(start + size, delivered)])
-    skipper = position.skipper()
-    rest = b"".join(skipper.skip("stdout", log[start : start + size]) for start in range(0, len(log), size))
+        position = position.after(log[start : min(start + size, delivered)])
+    skipper = Skipper(StreamPosition(), position)
+    rest = b"".join(skipper.skip(log[start : start + size]) for start in range(0, len(log), size))
     assert rest == log[delivered:]
 
 
@@ -129,6 +130,26 @@ def test_no_permission() -> None:
         "Could not connect to Docker at unix:///x.sock (a test): Permission denied. "
         "Add the user to the group that owns the socket (mostly `docker`), and log in again."
     )
+
+
+def test_no_file_descriptor() -> None:
+    """Where this process has too many open files, it is not the engine that is to be looked at (PITFALL 58)."""
+    error = OSError("aborted", OSError(24, "Too many open files"))
+    assert str(not_connected(ADDRESS, error)) == (
+        "Could not connect to Docker at unix:///x.sock (a test): Too many open files. "
+        "No file descriptors are left; raise `ulimit -n` or run fewer at once."
+    )
+
+
+def test_pools_of_connections_begin_empty() -> None:
+    """A pool, of which the SDK makes one for each URL, is not filled before use, and keeps what comes back."""
+    from infrablocks.docker._session import Session  # noqa: PLC0415 - it loads the SDK
+
+    with contextlib.closing(Session(ADDRESS, "1.41")) as session:
+        url = session.url("/containers/x/json")
+        pool = session.get_adapter(url).get_connection(url)  # type: ignore[attr-defined]
+        assert (pool.pool.qsize(), pool.pool.maxsize) == (0, 0)
+        assert session.get_adapter(url).get_connection(url) is pool  # type: ignore[attr-defined]
 
 
 def test_no_sdk_before_it_is_needed() -> None:

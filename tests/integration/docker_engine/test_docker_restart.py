@@ -125,6 +125,18 @@ async def test_an_engine_that_stays_away(proxy: FaultProxy, test_label: str, mon
     assert "Could not connect to Docker" in str(caught.value)
 
 
+async def test_lists_that_fail_where_there_are_no_events(proxy: FaultProxy, test_label: str) -> None:
+    """An engine without events that cannot be asked for a while either is asked again."""
+    proxy.fail("/events")
+    for _ in range(4):
+        proxy.replace_answer("GET /containers/json", 500)
+    for _ in range(2):
+        proxy.lose_answer("GET /containers/json")
+    with anyio.fail_after(30):
+        result = await run(settings("sleep 1; exit 3", test_label=test_label, stream_output=False))
+    assert result.status_code == 3
+
+
 @pytest.mark.parametrize("fault", ["refused", "silent"])
 async def test_events_that_do_not_come(proxy: FaultProxy, test_label: str, fault: str) -> None:
     """An engine without events, or whose events are silent, is asked for its containers now and then (PITFALL 11)."""

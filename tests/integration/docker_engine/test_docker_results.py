@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +13,22 @@ import anyio.to_thread
 import pytest
 
 from infrablocks._results import Reason
-from tests.integration.docker_engine.driving import FOREVER, TEST_LABEL, Identifier, Lines, run, settings
+from tests.integration.docker_engine.driving import FOREVER, Identifier, Lines, run, settings
+from tests.integration.own_containers import own_containers
 
 if TYPE_CHECKING:
     import docker
 
     from tests.engines import ContainerEngine
     from tests.engines.docker_daemon import DockerDaemon
+    from tests.integration.docker_engine.fault_proxy import FaultProxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(180)]
 
 
 def left(engine: ContainerEngine, label: str) -> list[Any]:
     with contextlib.closing(engine.client()) as client:
-        return client.containers.list(all=True, sparse=True, filters={"label": f"{TEST_LABEL}={label}"})
+        return own_containers(client, label)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
@@ -39,7 +43,20 @@ async def test_exit_codes(
     result = await run(container)
     assert result.status_code == code
     assert result.reason == {0: Reason.COMPLETED, 137: Reason.KILLED}.get(code, Reason.ERROR)
+    assert ("SIGKILL" in result.message) is (code == 137)
     assert len(left(engine, test_label)) == (0 if auto_remove else 1)
+
+
+async def test_no_argument_in_the_log(
+    engine: ContainerEngine, test_label: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No log line of any library or level has an argument of the command or a variable's value (PITFALL 62)."""
+    caplog.set_level(logging.DEBUG)
+    container = settings("exit 3 # word-7d1f", test_label=test_label, environment={"A": "value-5e20"}, name="quiet")
+    assert (await run(container)).status_code == 3
+    assert engine.is_up()
+    assert "quiet" in caplog.text
+    assert not {"word-7d1f", "value-5e20"} & set(re.findall(r"\w+-\w+", caplog.text))
 
 
 async def test_the_result_of_a_run(engine: ContainerEngine, test_label: str) -> None:
@@ -76,6 +93,27 @@ async def test_removed_while_it_runs(
     assert result.status_code == 137
     assert result.reason is Reason.KILLED
     assert left(engine, test_label) == []
+
+
+@pytest.mark.parametrize("stream_output", [True, False])
+async def test_removed_unseen(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str, *, stream_output: bool
+) -> None:
+    """A container that is removed without a word of its end: -1 and `Removed`, in bounded time (PITFALLS 1, 7)."""
+    proxy.fail("/events")
+    identifier = Identifier()
+
+    async def remove() -> None:
+        container_id = await identifier.get()
+        await anyio.to_thread.run_sync(lambda: client.api.remove_container(container_id, force=True))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(remove)
+            container = settings(FOREVER, stream_output=stream_output, test_label=test_label)
+            result = await run(container, task_status=identifier)
+    assert (result.status_code, result.reason) == (-1, Reason.REMOVED)
+    assert "was removed by somebody else before its end was seen" in result.message
 
 
 @pytest.mark.parametrize("driver", ["json-file", "local", "none"])
@@ -117,13 +155,14 @@ async def test_fast_containers_with_auto_remove(engine: ContainerEngine, test_la
 
 async def test_out_of_memory(engine: ContainerEngine, test_label: str) -> None:
     """A container that is killed for its memory says so where the engine does; the code is 137 in any case."""
-    command = "head -c 200m /dev/zero | tail"
-    result = await run(settings(f"exec sh -c '{command}'", test_label=test_label, mem_limit="16m", memswap_limit="16m"))
+    command = "exec sh -c 'head -c 200m /dev/zero | tail'"
+    container = settings(command, test_label=test_label, mem_limit="16m", memswap_limit="16m")
+    # Docker 20.10 itself now and then hears of it after the end, and then never says so.
+    results = [await run(container) for _ in range(3 if engine.name == "docker20" else 1)]
+    assert {(result.status_code, bool(result)) for result in results} == {(137, False)}
     if engine.name != "podman":
-        assert result.reason is Reason.OOM_KILLED
-        assert "mem_limit" in result.message
-    assert result.status_code == 137
-    assert not result
+        assert Reason.OOM_KILLED in {result.reason for result in results}
+        assert any("mem_limit" in result.message for result in results)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)

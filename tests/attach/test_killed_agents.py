@@ -1,0 +1,96 @@
+"""An agent that is killed loses nothing: the next one goes on after the last line that was stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from infrablocks import InfrastructureNotFound, Process
+from tests.attach.agents import Agent
+from tests.processes import Lines, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+NUMBERED = [f"line {number}\n" for number in range(1, 1001)]
+COMMAND = ["bash", "-c", "for i in {1..1000}; do echo line $i; ((i % 20)) || sleep 0.02; done; exit 7"]
+
+
+@pytest.fixture
+def block(tmp_path: Path) -> Path:
+    """The file of a detached process that prints 1,000 lines in a good second."""
+    path = tmp_path / "block.yaml"
+    Process(command=COMMAND, detached=True).to_yaml(path)
+    return path
+
+
+async def test_an_agent_is_killed_between_a_thousand_lines(tmp_path: Path, block: Path) -> None:
+    """A new agent attaches after the stored cursor: each line is there once, in order, and the result is right."""
+    agent, lines = Agent(tmp_path / "agent", block), Lines()
+    identifier = agent.identifier()
+    wait_until(lambda: len(agent.stored()[0]) >= 300)
+    agent.kill()
+    stored, cursor = agent.stored()
+    result = await Process().attach(identifier, after=cursor, output=lines)
+    assert 300 <= len(stored) < 1000
+    assert stored + [line for _, line in lines] == NUMBERED
+    assert result.status_code == 7
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_agents_are_killed_at_any_moment(tmp_path: Path, block: Path) -> None:
+    """Twenty agents, killed at random moments from the report to after the end: twenty right results and outputs."""
+    agents = [Agent(tmp_path / f"agent-{number}", block) for number in range(20)]
+    identifiers = [agent.identifier() for agent in agents]
+    for agent in random.sample(agents, len(agents)):
+        time.sleep(random.uniform(0, 0.15))
+        agent.kill()
+    seen: dict[str, Any] = {}
+
+    async def attach(agent: Agent, identifier: str) -> None:
+        lines = Lines()
+        stored, cursor = agent.stored()
+        result = await Process().attach(identifier, after=cursor, output=lines)
+        seen[identifier] = (result.status_code, stored + [line for _, line in lines])
+
+    async with anyio.create_task_group() as tasks:
+        for agent, identifier in zip(agents, identifiers, strict=True):
+            tasks.start_soon(attach, agent, identifier)
+    assert seen == dict.fromkeys(identifiers, (7, NUMBERED))
+
+
+async def test_many_detached_processes(anyio_backend: str) -> None:
+    """100 are started by one agent at once, left, and attached to by it; each gives its own result; 50 with Trio."""
+    count = 100 if anyio_backend == "asyncio" else 50
+    pids: dict[int, int] = {}
+    seen: dict[int, Any] = {}
+
+    async def start(number: int) -> None:
+        async with anyio.create_task_group() as tasks:
+            pids[number] = await tasks.start(
+                Process(command=["sh", "-c", f"echo {number}; exit {number % 7}"], detached=True).run
+            )
+            tasks.cancel_scope.cancel()
+
+    async def attach(number: int) -> None:
+        lines = Lines()
+        result = await Process().attach(pids[number], output=lines)
+        seen[number] = (result.status_code, lines.text())
+
+    for step in (start, attach):
+        async with anyio.create_task_group() as tasks:
+            for number in range(count):
+                tasks.start_soon(step, number)
+    assert seen == {number: (number % 7, f"{number}\n") for number in range(count)}
+
+
+async def test_what_was_never_run() -> None:
+    """A process that no run has started is not found."""
+    with pytest.raises(InfrastructureNotFound):
+        await Process().attach("2147483646")

@@ -1,0 +1,98 @@
+"""A run of a container that is cancelled at any of its checkpoints: nothing unreported is left, nothing half-made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import pytest
+
+from infrablocks import DockerContainer
+from tests.cancellation.checkpoints import Held, Reported, cancelled_at
+from tests.engines import images
+from tests.integration.own_containers import LABEL, own_containers
+from tests.reap.agents import watches
+
+if TYPE_CHECKING:
+    import docker
+
+    from tests.cancellation.checkpoints import Way
+    from tests.engines import ContainerEngine
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(180)]
+
+BATCH = 8
+
+
+@pytest.fixture(autouse=True)
+def _engine_in_environment(engine_in_use: ContainerEngine) -> None:
+    """The engine of the test is the one in use."""
+
+
+@pytest.fixture
+def label(own_labels: dict[str, str]) -> str:
+    """The value of the label of this test's containers."""
+    return own_labels[LABEL]
+
+
+def here(client: docker.DockerClient, label: str) -> dict[str, str]:
+    """Give the containers of a test that are there, and how they stand."""
+    return {str(each.id): each.attrs["State"] for each in own_containers(client, label)}
+
+
+class Attempt:
+    """One run that is cancelled at one checkpoint."""
+
+    def __init__(self, number: int, label: str, **fields: Any) -> None:
+        self.number = number
+        self.reported = Reported()
+        self.has_reached = False
+        self._block = DockerContainer(
+            image=images.BUSYBOX,
+            command=["sh", "-c", "echo running; sleep 0.3"],
+            labels={LABEL: label},
+            grace_seconds=0,
+            **fields,
+        )
+
+    async def run(self, way: Way) -> None:
+        """Run and cancel it."""
+        self.has_reached = await cancelled_at(
+            self.number, lambda: self._block.run(self.reported, output=lambda _stream, _line: None), way
+        )
+
+
+@pytest.mark.parametrize("on_cancel", ["kill", "leave"])
+@pytest.mark.parametrize("way", ["scope", "task"])
+async def test_cancelled_at_each_checkpoint(
+    client: docker.DockerClient, label: str, anyio_backend: str, way: Way, on_cancel: Literal["kill", "leave"]
+) -> None:
+    """Whichever checkpoint it is: what was not reported is gone, what was is killed or goes on, as was told."""
+    if way == "task" and anyio_backend != "asyncio":
+        pytest.skip("only asyncio cancels a task without a scope")
+    await DockerContainer(image=images.BUSYBOX, command=["true"], auto_remove=True).run()
+    assert await anyio.to_thread.run_sync(here, client, label) == {}  # the test's own connection is open now
+    held = Held()
+    attempts: list[Attempt] = []
+    while all(attempt.has_reached for attempt in attempts):
+        batch = [Attempt(len(attempts) + number, label, on_cancel=on_cancel) for number in range(1, BATCH + 1)]
+        async with anyio.create_task_group() as tasks:
+            for attempt in batch:
+                tasks.start_soon(attempt.run, way)
+        attempts += batch
+    there = await anyio.to_thread.run_sync(here, client, label)
+    reported = {attempt.reported.identifier for attempt in attempts} - {None}
+    assert 3 < sum(attempt.has_reached for attempt in attempts) < len(attempts)
+    assert set(there) == reported
+    await anyio.to_thread.run_sync(held.wait_until_let_go)
+    assert watches() == []
+    if on_cancel == "kill":
+        assert set(there.values()) == {"exited"}
+    else:
+        ends = {await anyio.to_thread.run_sync(_exit_code, client, container) for container in there}
+        assert ends == {0}
+    assert set(await anyio.to_thread.run_sync(here, client, label)) == reported
+
+
+def _exit_code(client: docker.DockerClient, container: str) -> int:
+    return int(client.api.wait(container, timeout=30)["StatusCode"])

@@ -1,0 +1,40 @@
+"""The short example of a third party's package: installed, found by its entry point, and true to the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conformance.package_environment import Environment
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "examples" / "offline"
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    return Environment(tmp_path_factory.mktemp("offline") / "venv", PACKAGE)
+
+
+def test_from_a_file_on_the_command_line(environment: Environment, tmp_path: Path) -> None:
+    """`infrablocks run` finds the block type of the file by its entry point; the command has no network."""
+    file = tmp_path / "offline.yaml"
+    file.write_text('type: offline\ncommand: [sh, -c, "cut -s -d: -f1 /proc/net/dev; exit 3"]\n')
+    done = environment.run("-m", "infrablocks", "run", str(file), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "    lo\n")
+
+
+def test_its_own_tests(environment: Environment) -> None:
+    """The package keeps the contract, by its own test file and the kit alone."""
+    done = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", cwd=PACKAGE)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+
+
+def test_it_is_shown_in_the_documentation() -> None:
+    """The page shows the module as it is."""
+    page = ROOT.joinpath("docs/how-to/write-a-back-end.md").read_text()
+    assert PACKAGE.joinpath("infrablocks_offline.py").read_text() in page

@@ -1,0 +1,94 @@
+"""A container that another agent has run is attached to after a cursor: each line comes once, in order."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from infrablocks import DockerContainer, OutputCursor
+from tests.attach.agents import Agent
+from tests.engines import images
+from tests.integration.docker_engine.driving import Lines
+from tests.integration.own_containers import LABEL
+from tests.processes import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.engines import ContainerEngine
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(180)]
+
+NUMBERED = [f"line {number}\n" for number in range(1, 1001)]
+SCRIPT = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo line $i; [ $((i % 20)) = 0 ] && sleep 0.02; done; exit 7"
+
+
+def container(test_label: str, script: str, **fields: Any) -> DockerContainer:
+    """Make a block."""
+    command, labels = ["sh", "-c", script], {LABEL: test_label}
+    return DockerContainer(image=images.BUSYBOX, command=command, labels=labels, image_pull_policy="NEVER", **fields)
+
+
+@pytest.fixture
+def block(test_label: str, tmp_path: Path) -> Path:
+    """The file of a container that prints 1,000 lines in a good second."""
+    path = tmp_path / "block.yaml"
+    container(test_label, SCRIPT).to_yaml(path)
+    return path
+
+
+async def test_going_on_after_each_line(engine: ContainerEngine, test_label: str) -> None:
+    """From the cursor of every line on, both streams come to their end, with the result of the run."""
+    taken: list[tuple[str, str]] = []
+    cursor = OutputCursor()
+    block = container(test_label, "echo 1; echo e >&2; sleep 0.1; echo; printf 'é\n'; printf last")
+    result = await block.run(output=lambda _stream, line: taken.append((line, str(cursor))), cursor=cursor)
+    assert engine.is_up()
+    assert len(taken) == 5
+    for index, (_, after) in enumerate(taken):
+        lines, counted_on = Lines(), OutputCursor()
+        again = await block.attach(result.identifier, after=after, output=lines, cursor=counted_on)
+        assert again == result
+        assert sorted(line for _, line in lines.lines) == sorted(line for line, _ in taken[index + 1 :])
+        assert json.loads(str(counted_on)) == json.loads(str(cursor))
+
+
+async def until_stored(agent: Agent, lines: int) -> None:
+    """Wait until an agent has stored so many lines."""
+    await anyio.to_thread.run_sync(lambda: wait_until(lambda: len(agent.stored()[0]) >= lines))
+
+
+async def test_an_agent_is_killed_between_a_thousand_lines(
+    engine: ContainerEngine, block: Path, tmp_path: Path
+) -> None:
+    """The agent gets SIGKILL; a new one goes on after the stored cursor, and gets the result."""
+    agent, lines = Agent(tmp_path / "agent", block), Lines()
+    identifier = agent.identifier()
+    await until_stored(agent, 300)
+    agent.kill()
+    stored, cursor = agent.stored()
+    result = await DockerContainer().attach(identifier, after=cursor, output=lines)
+    assert engine.is_up()
+    assert 300 <= len(stored) < 1000
+    assert stored + [line for _, line in lines.lines] == NUMBERED
+    assert result.status_code == 7
+
+
+async def test_agents_are_killed_at_any_moment(engine: ContainerEngine, block: Path, tmp_path: Path) -> None:
+    """Twenty agents, each killed after another number of lines: twenty right results, no line lost or doubled."""
+    for moment in range(0, 1000, 200):
+        agents = [Agent(tmp_path / f"agent-{moment}-{number}", block) for number in range(4)]
+        identifiers = [agent.identifier() for agent in agents]
+        for number, agent in enumerate(agents):
+            await until_stored(agent, moment + 50 * number)
+            agent.kill()
+        for agent, identifier in zip(agents, identifiers, strict=True):
+            lines = Lines()
+            stored, cursor = agent.stored()
+            result = await DockerContainer().attach(identifier, after=cursor, output=lines)
+            assert stored + [line for _, line in lines.lines] == NUMBERED
+            assert result.status_code == 7
+    assert engine.is_up()

@@ -1,0 +1,82 @@
+"""Jobs that cannot start, or cannot even be made: the run says why in the cluster's words, and leaves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.kubernetes_run.driving import NOTHING_LEFT, OUR_CONTAINER, Jobs, added, in_pod, run_all, until
+
+if TYPE_CHECKING:
+    from tests.engines.kubernetes import Kubernetes
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
+
+
+async def test_cannot_start(jobs: Jobs, admin_jobs: Jobs) -> None:
+    """Each obstacle fails the run with its reason and the cluster's words, and the Job is gone then."""
+    from_map = [{"op": "add", "path": f"{OUR_CONTAINER}/envFrom", "value": [{"configMapRef": {"name": "nope"}}]}]
+    mount = [{"op": "add", "path": f"{OUR_CONTAINER}/volumeMounts", "value": [{"name": "v", "mountPath": "/v"}]}]
+    blocks = {
+        "invalid image": jobs.block("true", image="BAD NAME"),
+        "missing image": jobs.block("true", image="127.0.0.1:1/nope:1"),
+        "missing ConfigMap": jobs.block("true", customizations=from_map),
+        "missing volume": jobs.block(
+            "true",
+            pod_watch_timeout_seconds=8,
+            customizations=in_pod(volumes=[{"name": "v", "configMap": {"name": "nope"}}]) + mount,
+        ),
+        "no node": jobs.block("true", pod_watch_timeout_seconds=5, customizations=in_pod(nodeSelector={"no": "node"})),
+        "service account": jobs.block("true", service_account_name="nope"),
+        "invalid": jobs.block("true", customizations=added(completionMode="Odd")),
+        "no namespace": admin_jobs.block("true", namespace="no-such-namespace"),
+    }
+    stories = await run_all(blocks)
+    assert {name: story.summary for name, story in stories.items()} == {
+        "invalid image": (-1, "InvalidImage", ""),
+        "missing image": (-1, "ImagePull", ""),
+        "missing ConfigMap": (-1, "ConfigError", ""),
+        "missing volume": (-1, "StartTimeout", ""),
+        "no node": (-1, "Unschedulable", ""),
+        "service account": (-1, "ConfigError", ""),
+        "invalid": (-2, "WorkloadCreationError", ""),
+        "no namespace": (-2, "WorkloadCreationError", ""),
+    }
+    words = {
+        "invalid image": "couldn't parse image name",
+        "missing image": "connection refused",
+        "missing ConfigMap": 'configmap "nope" not found',
+        "missing volume": "MountVolume.SetUp failed",
+        "no node": "didn't match Pod's node affinity/selector",
+        "service account": 'serviceaccount "nope" not found',
+        "invalid": 'Unsupported value: "Odd"',
+        "no namespace": 'namespaces "no-such-namespace" not found',
+    }
+    assert {name for name, word in words.items() if word not in stories[name].message} == set()
+    assert jobs.left() == NOTHING_LEFT
+
+
+async def test_quota(jobs: Jobs) -> None:
+    """A quota that is used up fails the run at once, with the numbers."""
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
+    jobs.create("resourcequotas", quota)
+    await until(lambda: _is_enforced(jobs))
+    story = (await run_all({"job": jobs.block("true")}))["job"]
+    assert (story.summary, jobs.left()) == ((-1, "ConfigError", ""), NOTHING_LEFT)
+    assert "exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0" in story.message
+
+
+def _is_enforced(jobs: Jobs) -> bool:
+    quota = jobs.cluster.api("GET", f"/api/v1/namespaces/{jobs.namespace}/resourcequotas/few")
+    return "pods" in (quota.get("status") or {}).get("used", {})
+
+
+async def test_pod_security(cluster: Kubernetes, admin_jobs: Jobs) -> None:
+    """A pod that Pod Security rejects fails the run at once, and what it asks for is told."""
+    with cluster.namespace(labels={"pod-security.kubernetes.io/enforce": "restricted"}) as name:
+        restricted = replace(admin_jobs, namespace=name)
+        story = (await run_all({"job": restricted.block("true")}))["job"]
+        assert (story.summary, restricted.left()) == ((-1, "ConfigError", ""), NOTHING_LEFT)
+    assert 'violates PodSecurity "restricted:latest"' in story.message

@@ -1,0 +1,150 @@
+"""Jobs that are killed, cancelled, and watched again by somebody else."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from infrablocks import OutputCursor
+from infrablocks._results import Reason, WorkloadStatus
+from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
+from tests.integration.kubernetes_run.driving import (
+    DEAF,
+    FOREVER,
+    NOTHING_LEFT,
+    NOTHING_RUNS,
+    Gate,
+    Identifier,
+    Jobs,
+    Lines,
+    Seen,
+    added,
+    in_pod,
+    until,
+)
+
+if TYPE_CHECKING:
+    from infrablocks.kubernetes import KubernetesJob
+    from tests.engines.kubernetes import Kubernetes
+
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A way to kill a Job: what it runs, how long it may go on, what its template says, and what follows."""
+
+    command: str
+    grace_seconds: float
+    template_seconds: int
+    seconds: tuple[float, float]
+    code: int
+    reason: Reason = Reason.KILLED
+
+
+KILLS = {
+    "ends by itself": Killed(FOREVER, 20, 30, (0, 10), 7, Reason.ERROR),
+    "shorter grace": Killed(DEAF, 3, 30, (2.5, 12), 137),
+    "longer grace": Killed(DEAF, 6, 1, (5.5, 15), 137),
+}
+
+
+@pytest.mark.parametrize("case", KILLS.values(), ids=KILLS)
+async def test_kill(jobs: Jobs, case: Killed) -> None:
+    """A Job that is killed gets the grace period that was asked for, and is gone when the call returns."""
+    seen, told, results = Seen("running"), Identifier(), []
+    lines = Lines(seen)
+    changes = in_pod(terminationGracePeriodSeconds=case.template_seconds) + added(backoffLimit=3)
+    block = jobs.block(case.command, customizations=changes)
+
+    async def run() -> None:
+        results.append(await block.run(told, output=lines))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await seen.wait()
+        identifier = await told.get()
+        assert await block.status(identifier) is WorkloadStatus.RUNNING
+        begun = time.monotonic()
+        await block.kill(identifier, grace_seconds=case.grace_seconds)
+        took = time.monotonic() - begun
+        assert jobs.running() == NOTHING_RUNS
+    assert case.seconds[0] <= took <= case.seconds[1]
+    assert [(result.status_code, result.reason) for result in results] == [(case.code, case.reason)]
+    assert lines.text == "running\n"
+    await until(lambda: jobs.left() == NOTHING_LEFT)
+    for call in (block.kill, block.status):
+        with pytest.raises(InfrastructureNotFound, match="There is no Job"):
+            await call(identifier)
+
+
+async def test_identifiers(jobs: Jobs) -> None:
+    """A Job is found by the identifier of its run, by namespace and name, and by its name; never on another cluster."""
+    block, told = jobs.block("echo hi; exit 3"), Identifier()
+    result = await block.run(told, output=Lines())
+    cluster_id, namespace, name = result.identifier.split(":")
+    assert (await told.get(), namespace) == (result.identifier, jobs.namespace)
+    for identifier in (result.identifier, f"{namespace}/{name}", name):
+        assert await block.status(identifier) is WorkloadStatus.FAILED
+    with pytest.raises(
+        InfrastructureNotAvailable, match=f"is on the cluster 00000000, and this block uses the cluster {cluster_id}"
+    ):
+        await block.kill(f"00000000:{namespace}:{name}")
+    for identifier in ("Not A Name", "a:b", f"{cluster_id}:{namespace}:nope"):
+        with pytest.raises(InfrastructureNotFound, match="There is no Job"):
+            await block.kill(identifier)
+
+
+@pytest.mark.parametrize("on_cancel", ["kill", "leave"])
+async def test_cancelled(cluster: Kubernetes, jobs: Jobs, on_cancel: Any) -> None:
+    """A cancelled run kills its Job, or leaves it so that others watch it to the same result, all or the rest of it."""
+    seen, told = Seen("3\n"), Identifier()
+    first, cursor = Lines(seen), OutputCursor()
+    with Gate(cluster.node.network.machine_address) as gate:
+        command = f"for n in 1 2 3; do echo $n; done; {gate.command}; for n in 4 5; do echo $n; done; exit 3"
+        block = jobs.block(command, on_cancel=on_cancel)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: block.run(told, output=first, cursor=cursor))
+            await seen.wait()
+            tasks.cancel_scope.cancel()
+        if on_cancel == "kill":
+            assert jobs.running() == NOTHING_RUNS
+            await until(lambda: jobs.left() == NOTHING_LEFT)
+            return
+        identifier = await told.get()
+        await _attach_twice(block, identifier, str(cursor), gate)
+    kept = Lines()
+    await block.logs(identifier, output=kept)
+    assert (first.text, kept.text) == ("1\n2\n3\n", "1\n2\n3\n4\n5\n")
+
+
+async def _attach_twice(block: KubernetesJob, identifier: str, after: str, gate: Gate) -> None:
+    seen, results = Seen("3\n"), []
+    whole, rest = Lines(seen), Lines()
+
+    async def attach(lines: Lines, after: str | None = None) -> None:
+        results.append(await block.attach(identifier, output=lines, after=after))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(attach, rest, after)
+        tasks.start_soon(attach, whole)
+        await seen.wait()
+        gate.open()
+    assert [(result.status_code, result.identifier) for result in results] == [(3, identifier)] * 2
+    assert (whole.text, rest.text) == ("1\n2\n3\n4\n5\n", "4\n5\n")
+
+
+async def test_cancelled_at_any_moment(jobs: Jobs) -> None:
+    """A run that is cancelled while its Job is made leaves none that nobody was told of."""
+    for number in range(12):
+        told = Identifier()
+        block = jobs.block("sleep 100", on_cancel="leave", stream_output=False)
+        with anyio.move_on_after(0.02 * number):
+            await block.run(told)
+        assert len(jobs.named("jobs")) == (1 if told.is_told else 0)
+        if told.is_told:
+            await block.kill(await told.get(), grace_seconds=1)

@@ -1,0 +1,63 @@
+"""An agent that only waits costs next to nothing, however much it watches."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engines.fake_nodes import FakeNodes
+
+if TYPE_CHECKING:
+    from tests.engines.cluster import Cluster
+    from tests.integration.prefect_agent.conftest import RunningAgent
+    from tests.integration.prefect_runs.flow_runs import PrefectApi
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+RUNS = 200
+SECONDS = 30.0
+
+
+def processor_seconds(pid: int) -> float:
+    """Say how much processor time a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def with_identifiers(api: PrefectApi, pool: str) -> int:
+    """Count the flow runs of a pool whose workloads are known."""
+    found: list[dict[str, Any]] = []
+    body = {"work_pools": {"name": {"any_": [pool]}}}
+    while page := api.post("/flow_runs/filter", {**body, "offset": len(found)}):
+        found += page
+    return sum(bool(flow_run["infrastructure_pid"]) for flow_run in found)
+
+
+def test_an_agent_that_watches_many(agent: RunningAgent, api: PrefectApi, second_cluster: Cluster) -> None:
+    """An agent that watches 200 Jobs, and looks at the server every five seconds, needs at most 1 % of a core."""
+    with second_cluster.namespace() as namespace, FakeNodes(second_cluster, nodes=2, run_seconds=3600) as nodes:
+        settings = [
+            {"op": "add", "path": f"/spec/template/spec/{name}", "value": value}
+            for name, value in nodes.pod_settings.items()
+        ]
+        agent.variables["KUBECONFIG"] = str(second_cluster.kubeconfig)
+        agent.use("/flows", type="kubernetes-job", image="busybox:test", namespace=namespace, customizations=settings)
+        deployment = api.deployment("sleeps", agent.flows, work_pool_name=agent.pool)
+        for _ in range(RUNS):
+            api.flow_run(deployment)
+        agent.start(f"--limit={RUNS}", "--interval=5")
+        deadline = time.monotonic() + 120
+        while with_identifiers(api, agent.pool) < RUNS:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        time.sleep(5)  # the pods of the last Jobs start
+
+        before = processor_seconds(agent.pid)
+        time.sleep(SECONDS)
+
+        assert (processor_seconds(agent.pid) - before) / SECONDS <= 0.01
+        agent.kill()

@@ -1,0 +1,54 @@
+"""The Prefect server of the other tests can be crashed, restarted and taken down like every engine."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engines.paths import STATE_VARIABLE
+from tests.integration.prefect_runs.flow_runs import PrefectApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.engines.prefect_server import PrefectServer
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def own_server(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
+    """Another server, in a state directory of its own, which is down."""
+    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
+        monkeypatch.setenv(STATE_VARIABLE, directory)
+        yield server
+        server.down()
+
+
+def test_the_life_of_a_server(own_server: PrefectServer) -> None:
+    """A crash is noticed, a restart keeps address and data, and nothing but logs is left when it is down."""
+    server = own_server
+    assert not server.status().up
+    server.up()
+    address = server.api_url
+    with PrefectApi(address) as api:
+        pool = api.work_pool()
+
+    server.kill()
+    assert not server.is_up()
+    assert server.status().detail == "python -m tests.engines up prefect"
+
+    server.restart()
+    assert server.is_up()
+    assert server.api_url == address
+    with PrefectApi(address) as api:
+        assert api.get(f"/work_pools/{pool}")["name"] == pool
+
+    process = server.process
+    server.down()
+    assert process is not None
+    assert not process.is_alive()
+    assert [path.name for path in Path(server.directory).iterdir()] == ["server.log"]

@@ -1,0 +1,62 @@
+"""A server that answers some requests, as another one answers them, and then is gone."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class ServerThatGoesAway:
+    """Passes requests on and their answers back, and closes every connection from then on.
+
+    Args:
+        port: The port of the other server on the loopback address.
+        after: How many requests it answers.
+    """
+
+    def __init__(self, port: int, after: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            left = after
+
+            def _pass_on(self) -> None:
+                if type(self).left == 0:
+                    self.close_connection = True
+                    return
+                type(self).left -= 1
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                content = answer.read()
+                connection.close()
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PATCH = do_DELETE = _pass_on  # noqa: N815 (http.server's)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    @property
+    def api_url(self) -> str:
+        """The value for PREFECT_API_URL."""
+        return f"http://127.0.0.1:{self._server.server_port}/api"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
