@@ -13,14 +13,15 @@ import pytest
 import typer
 
 from infrablocks import Process
-from infrablocks.cli.checks.back_ends import CHECKS
+from infrablocks.cli.checks.back_ends import checks
 from infrablocks.cli.checks.finding import Finding, State
 from infrablocks.cli.doctor import doctor
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
 
-COMMANDS = ["run", "preview", "status", "kill", "logs", "schema", "doctor"]
+COMMANDS = ["run", "preview", "status", "attach", "logs", "kill", "reap", "schema", "doctor", "block"]
+BLOCK_COMMANDS = ["block ls", "block show", "block save", "block rm"]
 
 
 def test_help_lists_the_commands(infrablocks: CommandLine) -> None:
@@ -31,10 +32,10 @@ def test_help_lists_the_commands(infrablocks: CommandLine) -> None:
     assert text == bare.stdout + bare.stderr
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "block"] + BLOCK_COMMANDS)
 def test_each_command_has_help_with_examples(infrablocks: CommandLine, name: str) -> None:
     """Every example begins with the program and the command, and no line of help is cut."""
-    done = infrablocks(name, "--help")
+    done = infrablocks(*name.split(), "--help")
     assert done.returncode == 0
     examples = done.stdout[done.stdout.index("  Examples:\n") :].splitlines()[1:]
     assert examples
@@ -45,11 +46,14 @@ def test_each_command_has_help_with_examples(infrablocks: CommandLine, name: str
 
 def test_help_goes_into_a_closed_pipe_without_noise(infrablocks: CommandLine) -> None:
     """`infrablocks schema process | head -1` is quiet."""
-    for words in (["--help"], ["schema", "process"], ["doctor"]):
-        process = infrablocks.start(*words)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
+    reader, unread = os.pipe()
+    os.close(reader)
+    try:
+        commands = (["--help"], ["schema", "process"], ["doctor"])
+        processes = [infrablocks.start(*words, stdout=unread) for words in commands]
+    finally:
+        os.close(unread)
+    for process in processes:
         assert process.wait(20) in {1, 141}
         assert process.stderr.read() == b""
 
@@ -59,7 +63,6 @@ def test_full_disk(infrablocks: CommandLine) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         process = infrablocks.start("schema", "process", stdout=full.fileno())
     assert process.wait(20) == 1
-    assert process.stderr is not None
     told = process.stderr.read().decode()
     assert "No space left on device" in told
     assert "Traceback" not in told
@@ -67,7 +70,7 @@ def test_full_disk(infrablocks: CommandLine) -> None:
 
 def test_version(infrablocks: CommandLine) -> None:
     """The version is that of the distribution."""
-    assert re.fullmatch(r"infrablocks (\d+\.\d+\.\d+\S*|\(not installed\))\n", infrablocks("--version").stdout)
+    assert re.fullmatch(r"infrablocks (\d+\.\d+\.\d+\S*|\(not installed\))\n", infrablocks.program("--version").stdout)
 
 
 def test_unknown_command(infrablocks: CommandLine) -> None:
@@ -91,9 +94,13 @@ def test_doctor_in_plain_lines(infrablocks: CommandLine) -> None:
     done = infrablocks("doctor", PREFECT_API_KEY="hunter2", PREFECT_API_URL="http://host.example/api")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    found = [match[1] for line in lines if (match := re.match(r"(?:ok|warning) +(general|process|docker): ", line))]
+    found = [
+        match[1]
+        for line in lines
+        if (match := re.match(r"(?:ok|warning) +(general|process|docker|kubernetes): ", line))
+    ]
     assert len(found) == len(lines)
-    assert list(dict.fromkeys(found)) == list(CHECKS)
+    assert list(dict.fromkeys(found)) == list(checks("default"))
     assert "settings in force: PREFECT_API_KEY, PREFECT_API_URL" in done.stdout
     assert "hunter2" not in done.stdout
     assert "host.example" not in done.stdout
@@ -137,14 +144,14 @@ def test_doctor_that_finds_something_broken(
         raise RuntimeError("bang")
 
     monkeypatch.setattr(
-        "infrablocks.cli.checks.back_ends.CHECKS",
-        {
+        "infrablocks.cli.checks.back_ends.checks",
+        lambda _namespace: {
             "engine": (explodes, lambda: Finding("x", State.WARNING, "well")),
             "other": (lambda: [Finding("y", State.OK, "fine"), Finding("z", State.OK, "too")],),
         },
     )
     with pytest.raises(typer.Exit) as raised:
-        doctor(verbose=0, quiet=False, debug=False)
+        doctor(namespace="default", verbose=0, quiet=False, debug=False)
     assert raised.value.exit_code == 1
     assert capsys.readouterr().out.splitlines() == [
         "broken   engine: explodes: could not be checked: RuntimeError: bang",
