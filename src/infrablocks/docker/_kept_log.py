@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from anyio import CancelScope
 
+from infrablocks._output.batches import in_batches
 from infrablocks._threads import run_in_worker_thread
 from infrablocks.docker._calls import inspect_container
 from infrablocks.docker._errors import translated
@@ -46,7 +47,7 @@ class _KeptLog:
         self._frames = Frames(tty=state is not None and state.tty)
         path, parameters = f"/containers/{container_id}/logs", {"stdout": 1, "stderr": 1}
         self._response = engine.open_stream("GET", path, parameters, read_seconds=_SILENCE_SECONDS)
-        self._chunks = self._response.iter_content(chunk_size=None)
+        self._chunks = in_batches(self._response.iter_content(chunk_size=None))
 
     def read(self) -> list[tuple[StreamName, bytes]]:
         """Give what comes next; nothing at the end."""

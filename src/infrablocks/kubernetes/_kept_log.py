@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from anyio import CancelScope
 
+from infrablocks._output.batches import in_batches
 from infrablocks._threads import run_in_worker_thread
 from infrablocks.exceptions import UnsupportedOperation
 from infrablocks.kubernetes._instances import instances
@@ -53,7 +54,7 @@ async def _copy(cluster: Cluster, namespace: str, container: str, instance: Inst
     await output.begin_source(instance.source)
     try:
         await run_in_worker_thread(stream.open)
-        chunks = stream.chunks()
+        chunks = in_batches(stream.chunks())
         while data := await run_in_worker_thread(lambda: next(chunks, b"")):
             await output.write("stdout", data)
     finally:
