@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import threading
-
 from infrablocks._threads import ThreadsafeEvent
 
 
 class News:
-    """Wakes one run. What came while nobody waited is not lost."""
+    """Wakes one run. What came while nobody waited is not lost.
+
+    There is no lock, as thousands of runs may wait: each side writes its own attribute before it reads the other's, so
+    that at least one of two that come at the same time sees the other.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._pending = False
         self._event: ThreadsafeEvent | None = None
 
     def notify(self) -> None:
         """Have the run look; from any thread."""
-        with self._lock:
-            self._pending = True
-            if self._event is not None:
-                self._event.set()
+        self._pending = True
+        event = self._event
+        if event is not None:
+            event.set()
 
     async def wait(self) -> None:
         """Wait until there is something to look at; what came before this call counts."""
-        event = ThreadsafeEvent()
-        with self._lock:
-            self._event = event
-            if self._pending:
-                event.set()
+        self._event = event = ThreadsafeEvent()
+        if self._pending:
+            event.set()
         await event.wait()
-        with self._lock:
-            self._event = None
-            self._pending = False
+        self._event = None
+        self._pending = False

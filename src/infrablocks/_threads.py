@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
+    from trio.lowlevel import TrioToken
+
 T = TypeVar("T")
 
 
@@ -39,16 +41,16 @@ def in_worker_thread() -> bool:
     return True
 
 
-def loop_scheduler() -> Callable[[Callable[[], object]], object]:
-    """Give the running loop's own way to have a function called in it from any thread, without waiting for it."""
+def _running_loop() -> asyncio.AbstractEventLoop | TrioToken:
+    """Give what functions can be called in from any thread."""
     if _trio_runs():
         import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
 
-        return trio.lowlevel.current_trio_token().run_sync_soon
+        return trio.lowlevel.current_trio_token()
     loop = _asyncio_loop()
     if loop is None:
         raise RuntimeError("there is no event loop in this thread")
-    return loop.call_soon_threadsafe
+    return loop
 
 
 # A loop that runs has been imported; asyncio, whose import takes long, may not be needed at all.
@@ -76,12 +78,15 @@ class ThreadsafeEvent:
 
     def __init__(self) -> None:
         self._event = anyio.Event()
-        self._schedule = loop_scheduler()
+        self._loop = _running_loop()
 
     def set(self) -> None:
         """Set the event, from any thread; never waits for the loop."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._schedule(self._event.set)
+            if hasattr(self._loop, "run_sync_soon"):
+                self._loop.run_sync_soon(self._event.set)
+            else:
+                self._loop.call_soon_threadsafe(self._event.set)
 
     def is_set(self) -> bool:
         """Say whether the loop has learned that the event is set."""

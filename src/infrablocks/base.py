@@ -141,7 +141,7 @@ class Infrastructure(Block, ABC):
             InfrastructureError: The workload could not be made, or its end could not be found out.
         """
         run = self._run(Output(output, cursor=cursor), self._on_cancel())
-        workload = await run.begin(lambda: self._create(self._build()), self._creation_threads, task_status)
+        workload = await run.begin(self._build_and_create, self._creation_threads, task_status)
         return await run.watch_to_the_end(workload)
 
     @sync_compatible
@@ -306,6 +306,9 @@ class Infrastructure(Block, ABC):
             InfrastructureError: It could not be made.
         """
         raise self._does_not_have("run")
+
+    def _build_and_create(self) -> Workload:
+        return self._create(self._build())
 
     def _find(self, identifier: str) -> Workload:  # noqa: ARG002
         """Find a workload that some run has made, for `logs`, `kill` and `status`; part of a back end.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["jobs", "pods"]
 
+_NONE: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True)
 class JobSnapshot:
@@ -55,14 +57,14 @@ class JobSubscription:
         self._watch = watch
         self._news = News()
         self._lock = threading.Lock()
-        self._known: dict[tuple[Kind, str], bytes] = {}  # by kind and uid
-        self._deleted: set[str] = set()
+        self._known: dict[str, bytes] = {}  # by kind and uid
+        self._deleted = _NONE
 
     def snapshot(self) -> JobSnapshot:
         """Give what is known now."""
         with self._lock:
             jobs, pods = self._known_of("jobs"), self._known_of("pods")
-            deleted = frozenset(self._deleted)
+            deleted = self._deleted
         pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
         job = next((job for job in jobs if job["metadata"]["uid"] not in deleted), jobs[-1] if jobs else None)
         return JobSnapshot(
@@ -95,13 +97,14 @@ class JobSubscription:
     def take(self, kind: Kind, item: dict[str, Any], *, deleted: bool) -> None:
         """Called by the watch with what has changed; what is older than what is known is left out."""
         uid = item["metadata"]["uid"]
+        key = f"{kind}/{uid}"
         with self._lock:
-            known = unpacked(self._known[kind, uid]) if (kind, uid) in self._known else None
+            known = unpacked(self._known[key]) if key in self._known else None
             if uid in self._deleted or (known is not None and _is_older(item, known)):
                 return
-            self._known[kind, uid] = packed(item)
+            self._known[key] = packed(item)
             if deleted:
-                self._deleted.add(uid)
+                self._deleted |= {uid}
             elif known is not None and _is_same(item, known):
                 return
         self._news.notify()
@@ -122,7 +125,7 @@ class JobSubscription:
         self._news.notify()
 
     def _known_of(self, kind: Kind) -> list[dict[str, Any]]:
-        return [unpacked(item) for (its_kind, _), item in self._known.items() if its_kind == kind]
+        return [unpacked(item) for key, item in self._known.items() if key.startswith(kind)]
 
 
 class JobWatch:
