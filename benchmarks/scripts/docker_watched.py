@@ -18,11 +18,11 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.scripts.connections import open_connections
 from benchmarks.scripts.library import docker_block, hand_over
 from benchmarks.scripts.many_runs import Runs
 
@@ -31,15 +31,6 @@ if TYPE_CHECKING:
 
 WARM_UP = (1, 3)  # one by itself: the other library's first uses must not come together
 KNOCK_SECONDS = 0.1
-
-
-def connections() -> int:
-    """Count the open connections of this program to unix sockets that have a path, as an engine's has."""
-    count = 0
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as sock:
-            count += sock.family == socket.AF_UNIX and bool(sock.getpeername())
-    return count
 
 
 class Gate:
@@ -87,7 +78,7 @@ class WatchedRuns(Runs):
 
     def all_run(self) -> None:
         """Count, and open the gate."""
-        self.connections, self.threads = connections(), threading.active_count()
+        self.connections, self.threads = open_connections(socket.AF_UNIX), threading.active_count()
         self.made_seconds = time.perf_counter() - self._began
         self._gate.open()
 

@@ -11,27 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import socket
 import sys
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
 
+from benchmarks.scripts.connections import open_connections
 from benchmarks.scripts.library import hand_over, kubernetes_block
 from benchmarks.scripts.many_runs import Runs
 
 START_SECONDS = 600
-
-
-def connections() -> int:
-    """Count the open TCP connections of this program."""
-    count = 0
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as sock:
-            count += sock.family == socket.AF_INET and bool(sock.getpeername())
-    return count
 
 
 class WatchedRuns(Runs):
@@ -42,7 +31,7 @@ class WatchedRuns(Runs):
 
     def all_run(self) -> None:
         """Count."""
-        self.connections, self.threads = connections(), threading.active_count()
+        self.connections, self.threads = open_connections(socket.AF_INET), threading.active_count()
 
 
 async def main() -> None:
