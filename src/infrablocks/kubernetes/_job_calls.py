@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from infrablocks.kubernetes._client import Cluster
 
-_REMOVE_SECONDS = 30.0
-# When a cluster that was out of reach is back, its own controllers and nodes may take half a minute to notice.
-_BACK_SECONDS = 75.0
+# No pod of a Job goes before the cluster's own controllers have seen it. When the API server was away, of which we may
+# have noticed nothing ourselves, they may look again only after a minute.
+_REMOVE_SECONDS = 75.0
+_CANCELLED_SECONDS = 30.0
 _REQUEST_SECONDS = 15.0
 _MOST_EVENTS = 50
 
@@ -157,7 +158,7 @@ def remove_job(
         Whether it is gone.
     """
     pauses, begun = Pauses(), time.monotonic()
-    deadline = usual = begun + _REMOVE_SECONDS
+    deadline = begun + _REMOVE_SECONDS
     while True:
         try:
             delete_job(cluster, address)
@@ -172,8 +173,8 @@ def remove_job(
             if isinstance(error, AccessRefused):
                 break
             if isinstance(error, ClusterUnreachable):
-                deadline = max(deadline, min(time.monotonic() + _BACK_SECONDS, begun + out_of_reach_seconds))
-        if time.monotonic() > (usual if cancellation_requested() else deadline):
+                deadline = max(deadline, min(time.monotonic() + _REMOVE_SECONDS, begun + out_of_reach_seconds))
+        if time.monotonic() > (begun + _CANCELLED_SECONDS if cancellation_requested() else deadline):
             break
         time.sleep(pauses.next())
     logger.warning("Kubernetes Job %s/%s is not gone yet: %s", address.namespace, address.name, problem)

@@ -15,7 +15,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from infrablocks._pauses import Pauses
+from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import InfrastructureError
 from infrablocks.kubernetes._errors import AccessRefused, ApiRefusal, ClusterUnreachable
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from infrablocks.kubernetes._client import Cluster
     from infrablocks.kubernetes._job_calls import JobAddress
 
-_SLOW_NODE_SECONDS = 60.0
+# A node whose API server was away may look again only after a minute.
+_SLOW_NODE_SECONDS = 75.0
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 0.2
 _LOOK_SECONDS = 0.1
@@ -57,12 +58,14 @@ class _Kill:
         self._job_told = False
         self._told: set[tuple[str, int]] = set()
         self._pods: list[dict[str, Any]] = []  # that have not ended
+        begun = time.monotonic()
+        self._deadline = begun + grace_seconds + _SLOW_NODE_SECONDS
+        self._last_deadline = max(self._deadline, begun + GIVE_UP_SECONDS)
 
     def run(self) -> None:
         pauses = Pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
-        deadline = time.monotonic() + self._grace_seconds + _SLOW_NODE_SECONDS
         while not self._is_gone():
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._deadline:
                 raise self._not_gone()
             if not _wait(pauses.next(), until_cancelled=self._grace_seconds > 1):
                 self._grace_seconds = 1
@@ -80,7 +83,10 @@ class _Kill:
         except ClusterUnreachable:
             if cancellation_requested():
                 raise
-            return False  # it may be starting again; the deadline holds
+            # It may be starting again, and only then does the node hear of anything.
+            later = time.monotonic() + self._grace_seconds + _SLOW_NODE_SECONDS
+            self._deadline = min(later, self._last_deadline)
+            return False
         except ApiRefusal as error:
             if isinstance(error, AccessRefused):
                 raise

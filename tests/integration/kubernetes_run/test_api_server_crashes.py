@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.engines.kubernetes import Kubernetes
     from tests.integration.kubernetes_client.api_proxy import ApiProxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(300)]
 
 LINES = 500
 COUNTING = f"n=0; while [ $n -lt {LINES} ]; do echo line $n; n=$((n+1)); sleep 0.02; done; exit 3"

@@ -1,0 +1,99 @@
+"""How long the removal of a Job is waited for: as long as a cluster needs that has been away."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from infrablocks._threads import cancellation_requested, run_in_worker_thread
+from infrablocks.kubernetes import _job_calls
+from infrablocks.kubernetes._job_calls import JobAddress, remove_job
+from tests.kubernetes_client.api_server import JOBS, Answer, ApiServer, Request, status
+
+if TYPE_CHECKING:
+    from infrablocks.kubernetes._client import Cluster
+
+LOGGER = logging.getLogger("infrablocks.kubernetes-job")
+ADDRESS = JobAddress("default", "mine", "uid-mine")
+
+
+class Clock:
+    """Goes on only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        """Say what time it is."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Go on."""
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the removal."""
+    clock = Clock()
+    monkeypatch.setattr(_job_calls, "time", clock)
+    return clock
+
+
+def stays_until(server: ApiServer, clock: Clock, end: float) -> None:
+    """Have the Job be there until a time."""
+
+    def answer(_: Request) -> Answer:
+        if clock.now >= end:
+            return status(404, "NotFound", 'jobs.batch "mine" not found')
+        return Answer(200, {"metadata": {"name": "mine", "namespace": "default", "uid": "uid-mine"}})
+
+    server.answer(f"GET {JOBS}/mine", answer, times=1000)
+
+
+def test_controllers_that_come_back_late(plain_server: ApiServer, cluster: Cluster, clock: Clock) -> None:
+    """A controller that has lost its API server looks again after a minute at most; only then can the pods go."""
+    stays_until(plain_server, clock, clock.now + 65)
+    assert remove_job(cluster, ADDRESS, LOGGER)
+
+
+def test_what_never_goes(
+    plain_server: ApiServer, cluster: Cluster, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, after a limit."""
+    begun = clock.now
+    stays_until(plain_server, clock, begun + 1000)
+    assert not remove_job(cluster, ADDRESS, LOGGER)
+    assert 75 < clock.now - begun < 79
+    assert caplog.messages == ["Kubernetes Job default/mine is not gone yet: its pods take long to end"]
+
+
+@pytest.mark.anyio
+async def test_cancelled(
+    plain_server: ApiServer, cluster: Cluster, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has cancelled waits for less, and the Job is told to go all the same."""
+    begun = clock.now
+    stays_until(plain_server, clock, begun + 1000)
+
+    def sleep(seconds: float) -> None:
+        deadline = time.monotonic() + 5
+        while not cancellation_requested():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        clock.now += seconds
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+
+    async def remove() -> None:
+        await run_in_worker_thread(lambda: remove_job(cluster, ADDRESS, LOGGER))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(remove)
+        await run_in_worker_thread(lambda: plain_server.wait_for(f"DELETE {JOBS}/mine", 1))
+        tasks.cancel_scope.cancel()
+    assert 30 < clock.now - begun < 34
