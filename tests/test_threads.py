@@ -289,13 +289,31 @@ async def test_an_event_set_from_a_thread() -> None:
         event.set()
         event.set()
 
+    async def wait() -> None:
+        await event.wait()
+
     thread = threading.Thread(target=set_twice)
     with anyio.fail_after(WAIT_SECONDS):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(event.wait)
+            tasks.start_soon(wait)
+            await anyio.lowlevel.checkpoint()
             thread.start()
         await event.wait()
     await run_in_worker_thread(thread.join)
+    assert event.is_set()
+
+
+async def test_an_event_is_waited_for_again_after_a_cancellation() -> None:
+    """A wait that was cancelled takes nothing from the next one."""
+    event = ThreadsafeEvent()
+    with anyio.move_on_after(0) as cancelled:
+        await event.wait()
+    assert cancelled.cancelled_caught
+    assert not event.is_set()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_in_worker_thread, event.set)
+        with anyio.fail_after(WAIT_SECONDS):
+            await event.wait()
 
 
 def test_an_event_of_a_loop_that_has_ended(anyio_backend: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from infrablocks._alarms import alarms
 from infrablocks._threads import ThreadsafeEvent
 
 
@@ -23,11 +26,26 @@ class News:
         if event is not None:
             event.set()
 
-    async def wait(self) -> None:
-        """Wait until there is something to look at; what came before this call counts."""
+    async def wait(self, until: float = math.inf) -> bool:
+        """Wait until there is something to look at; what came before this call counts.
+
+        Args:
+            until: When to stop waiting, in seconds of `time.monotonic`.
+
+        Returns:
+            Whether there is; False: the time came first.
+        """
         self._event = event = ThreadsafeEvent()
         if self._pending:
             event.set()
-        await event.wait()
+        if until == math.inf:
+            await event.wait()
+        else:
+            alarms.set(event, until)
+            try:
+                await event.wait()
+            finally:
+                alarms.cancel(event)
         self._event = None
-        self._pending = False
+        came, self._pending = self._pending, False
+        return came

@@ -10,16 +10,17 @@ import threading
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
 from anyio import CancelScope, CapacityLimiter, from_thread
-from anyio.lowlevel import RunVar, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from infrablocks._worker_threads import workers
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from trio.lowlevel import TrioToken
 
@@ -74,27 +75,45 @@ def _trio_runs() -> bool:
 
 
 class ThreadsafeEvent:
-    """An event of the running loop that any thread may set. Setting it after the loop has ended does nothing."""
+    """An event of the running loop that any thread may set, and that one task at a time waits for.
+
+    Setting it after the loop has ended does nothing. Thousands of runs wait at once, and the garbage collector goes
+    over whatever they hold: on asyncio a wait is one future, in place of the two events that anyio would make.
+    """
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
         self._loop = _running_loop()
+        self._is_set = False
+        self._waiting: asyncio.Future[None] | anyio.Event | None = None
 
     def set(self) -> None:
         """Set the event, from any thread; never waits for the loop."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             if hasattr(self._loop, "run_sync_soon"):
-                self._loop.run_sync_soon(self._event.set)
+                self._loop.run_sync_soon(self._wake)
             else:
-                self._loop.call_soon_threadsafe(self._event.set)
+                self._loop.call_soon_threadsafe(self._wake)
 
     def is_set(self) -> bool:
         """Say whether the loop has learned that the event is set."""
-        return self._event.is_set()
+        return self._is_set
 
-    def wait(self) -> Coroutine[Any, Any, None]:
-        """Wait until the event is set."""
-        return self._event.wait()
+    def wait(self) -> Awaitable[None]:
+        """Wait until the event is set; what this gives is to be awaited at once."""
+        if self._is_set:
+            return checkpoint()
+        if hasattr(self._loop, "run_sync_soon"):
+            self._waiting = event = anyio.Event()
+            return event.wait()
+        self._waiting = future = self._loop.create_future()
+        return future
+
+    def _wake(self) -> None:
+        self._is_set = True
+        if isinstance(self._waiting, anyio.Event):
+            self._waiting.set()
+        elif self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class ThreadLimit:
@@ -105,16 +124,16 @@ class ThreadLimit:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        self._limiter: RunVar[CapacityLimiter] = RunVar(f"infrablocks_thread_limit_{id(self)}")
+        # Not anyio's RunVar, whose look costs as much as all else that a run does in its first step.
+        self._limiters: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
 
     def limiter(self) -> CapacityLimiter:
         """Give the limiter of the running loop."""
-        try:
-            return self._limiter.get()
-        except LookupError:
-            limiter = CapacityLimiter(self._threads)
-            self._limiter.set(limiter)
-            return limiter
+        loop = _running_loop()
+        limiter = self._limiters.get(loop)
+        if limiter is None:
+            limiter = self._limiters[loop] = CapacityLimiter(self._threads)
+        return limiter
 
 
 async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | None = None) -> T:

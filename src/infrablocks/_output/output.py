@@ -24,6 +24,9 @@ logger = logging.getLogger("infrablocks.output")
 
 _BEGINNING = OutputPosition()
 
+# One for all runs: it is held for a moment, and there may be thousands of them.
+_opening = threading.Lock()
+
 
 class Output:
     """Takes the bytes of a run's two streams and passes whole lines on to where they belong.
@@ -58,7 +61,6 @@ class Output:
         # Made for the first bytes: thousands of runs may print nothing for hours, or nobody may want what they print.
         self._streams: dict[StreamName, _Stream] = {}
         self._closed = False
-        self._lock = threading.Lock()
         if self._after.source is None:
             self._leave_out_delivered()
 
@@ -125,7 +127,7 @@ class Output:
                 self._made_streams()[name].leave_out(StreamPosition(), delivered)
 
     def _made_streams(self) -> dict[StreamName, _Stream]:
-        with self._lock:  # `close` may come while threads write
+        with _opening:  # `close` may come while threads write
             if not self._streams:
                 self._streams = {
                     "stdout": _Stream("stdout", self._chosen_sink(self._stdout), self._count),
@@ -148,7 +150,7 @@ class Output:
 
     def close(self) -> None:
         """Let go of the sinks; what is not yet written is dropped. Safe to call twice."""
-        with self._lock:
+        with _opening:
             self._closed = True
             streams = list(self._streams.values())
         for stream in streams:

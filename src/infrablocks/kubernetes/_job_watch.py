@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class JobSubscription:
         self.error: InfrastructureError | None = None
         self._watch = watch
         self._news = News()
-        self._lock = threading.Lock()
+        self._lock = watch.known_lock
         self._known: dict[str, bytes] = {}  # by kind and uid
         self._deleted = _NONE
 
@@ -86,9 +87,13 @@ class JobSubscription:
         """
         self._watch.load(self, ended_job)
 
-    def wait(self) -> Coroutine[Any, Any, None]:
-        """Wait until something has changed since the last wait, or `error` is set."""
-        return self._news.wait()
+    def wait(self, until: float = math.inf) -> Coroutine[Any, Any, bool]:
+        """Wait until something has changed since the last wait, or `error` is set; False: the time came first.
+
+        Args:
+            until: When to stop waiting, in seconds of `time.monotonic`.
+        """
+        return self._news.wait(until)
 
     def close(self) -> None:
         """Hear no more. Safe to call twice."""
@@ -138,12 +143,14 @@ class JobWatch:
 
     Attributes:
         rejections: Tells why a Job has no pod.
+        known_lock: Guards what the subscriptions know: one for all, as there may be thousands.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, timing: Timing | None = None) -> None:
         self.rejections = Rejections(cluster, quote(namespace, safe=""))
         self._cluster = cluster
         self._timing = timing or Timing()
+        self.known_lock = threading.Lock()
         self._lock = threading.Lock()
         self._subscriptions: dict[str, list[JobSubscription]] = {}
         self._watches: list[ListWatch] = []

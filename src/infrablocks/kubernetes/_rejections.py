@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from infrablocks.exceptions import InfrastructureError
 from infrablocks.kubernetes._start import JobEvent, job_events
@@ -21,8 +21,13 @@ _FRESH_SECONDS = 2.0
 _REQUEST_SECONDS = 10.0
 
 
+class _Listed(NamedTuple):
+    at: float
+    by_uid: Mapping[str, tuple[JobEvent, ...]]
+
+
 class Rejections:
-    """The events of one namespace that tell why a Job has no pod. Every method blocks; for worker threads.
+    """The events of one namespace that tell why a Job has no pod.
 
     However many runs wait, they are listed once in two seconds at most.
     """
@@ -31,16 +36,22 @@ class Rejections:
         self._cluster = cluster
         self._path = f"/api/v1/namespaces/{namespace}/events"
         self._lock = threading.Lock()
-        self._listed_at = -_FRESH_SECONDS
-        self._by_uid: Mapping[str, tuple[JobEvent, ...]] = {}
+        self._listed = _Listed(-_FRESH_SECONDS, {})
+
+    def known(self, uid: str) -> tuple[JobEvent, ...] | None:
+        """Give those of one Job as they were listed just now; None: that is too long ago. Never waits."""
+        listed = self._listed
+        return listed.by_uid.get(uid, ()) if time.monotonic() - listed.at < _FRESH_SECONDS else None
 
     def of(self, uid: str) -> tuple[JobEvent, ...]:
-        """Give those of one Job; none, where they may not be listed, or cannot be."""
+        """Give those of one Job; none, where they may not be listed, or cannot be. Blocks; for worker threads."""
         with self._lock:
-            if time.monotonic() - self._listed_at >= _FRESH_SECONDS:
-                self._by_uid = self._list()
-                self._listed_at = time.monotonic()
-            return self._by_uid.get(uid, ())
+            known = self.known(uid)
+            if known is not None:
+                return known
+            by_uid = self._list()
+            self._listed = _Listed(time.monotonic(), by_uid)
+            return by_uid.get(uid, ())
 
     def _list(self) -> dict[str, tuple[JobEvent, ...]]:
         by_uid: dict[str, list[dict[str, object]]] = {}

@@ -7,8 +7,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from anyio import move_on_after
-
 from infrablocks._pauses import GIVE_UP_SECONDS
 from infrablocks._threads import ThreadLimit, run_in_worker_thread
 from infrablocks._workload import Workload
@@ -147,18 +145,16 @@ class JobWorkload(Workload):
                 seconds = min(seconds, _UNSEEN_SECONDS)
             # There may be thousands of runs, and the garbage collector goes over whatever they hold while they wait.
             del snapshot, pods, judged
-            if seconds == math.inf:
-                await subscription.wait()
-            elif not await _news(subscription, seconds) and is_unseen and time.monotonic() - begun > _UNSEEN_SECONDS:
+            has_news = await subscription.wait(time.monotonic() + seconds)
+            if not has_news and is_unseen and time.monotonic() - begun > _UNSEEN_SECONDS:
                 await self._look_for_unseen()
 
     async def _settled(self, end: Ending) -> Ending:
         """Wait a moment for what is still on its way about the pods of a Job that has ended."""
         subscription = self._watched()
-        with move_on_after(_PODS_FOLLOW_SECONDS):
-            while not end.is_settled:
-                await subscription.wait()
-                end = self._ending(*self._seen()) or end
+        deadline = time.monotonic() + _PODS_FOLLOW_SECONDS
+        while not end.is_settled and await subscription.wait(deadline):
+            end = self._ending(*self._seen()) or end
         if end.is_settled or end.status_code != -1:
             return end
         # The watch of pods may be silent, and only they have the exit code.
@@ -205,12 +201,15 @@ class JobWorkload(Workload):
             await run_in_worker_thread(subscription.load, _LOOK_THREADS)
         except InfrastructureError as error:
             self._logger.debug("%s cannot be asked for: %s", self._label, error)
-            await _news(subscription, _ASK_AGAIN_SECONDS)
+            await subscription.wait(time.monotonic() + _ASK_AGAIN_SECONDS)
             return time.monotonic() - due > GIVE_UP_SECONDS
         return subscription.snapshot() == snapshot
 
     async def _rejections(self) -> tuple[JobEvent, ...]:
         rejections = self._watched().rejections
+        known = rejections.known(self._address.uid)
+        if known is not None:
+            return known
         return await run_in_worker_thread(lambda: rejections.of(self._address.uid), _LOOK_THREADS)
 
     async def _events(self, uid: str) -> tuple[JobEvent, ...]:
@@ -258,11 +257,3 @@ class JobWorkload(Workload):
             f"{self._label} cannot be watched any more; it may go on. Watch it again with attach({self.identifier!r}) "
             f"when the cluster is back. {error}"
         )
-
-
-async def _news(subscription: JobSubscription, seconds: float) -> bool:
-    """Wait for something to happen; False: nothing did."""
-    with move_on_after(seconds):
-        await subscription.wait()
-        return True
-    return False
