@@ -101,13 +101,13 @@ class PythonProgram:
             self.returncode = os.waitstatus_to_exitcode(int(self._end.read()))
         return self.returncode
 
-    def communicate(self) -> tuple[bytes, bytes]:
-        """Read all that the program prints, and wait until it has ended."""
+    def communicate(self, silence: float = WAIT_SECONDS) -> tuple[bytes, bytes]:
+        """Read all that the program prints, and wait until it has ended; it may say nothing for so many seconds."""
         printed: dict[int, list[bytes]] = {pipe.fileno(): [] for pipe in (self.stdout, self.stderr)}
         waiting = set(printed)
         while waiting:
-            readable, _, _ = select.select(waiting, [], [], WAIT_SECONDS)
-            assert readable, f"nothing within {WAIT_SECONDS} s"
+            readable, _, _ = select.select(waiting, [], [], silence)
+            assert readable, f"nothing within {silence} s"
             for pipe in readable:
                 if not (data := os.read(pipe, 65536)):
                     waiting.remove(pipe)

@@ -20,6 +20,11 @@ from tests.python_programs import PythonProgram
 ROOT = Path(__file__).parents[2]
 FILE = "tests/conformance/broken_back_ends.py"
 SHARES = 4
+SILENCE_SECONDS = 100
+
+# Whichever test comes first waits for all of the broken back ends.
+pytestmark = pytest.mark.timeout(300)
+
 CHECKS = sorted(name for name in dir(InfrastructureConformance) if name.startswith("test_"))
 
 
@@ -39,7 +44,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for folder, run in zip(folders, runs, strict=True):
         with run:
-            run.communicate()
+            run.communicate(SILENCE_SECONDS)
         kill_what_is_left(folder / "home" / "runs")
         for case in ET.parse(folder / "report.xml").getroot().iter("testcase"):
             texts = [f"{child.attrib['message']}\n{child.text}" for child in case if child.tag in {"failure", "error"}]

@@ -142,7 +142,7 @@ def test_a_stream_that_is_cut_raises(plain_server: ApiServer, cluster: Cluster) 
 
 def test_silence_raises(cluster: Cluster) -> None:
     """A stream on which nothing comes for too long is given up."""
-    stream = cluster.open_stream(JOBS, WATCH, read_seconds=0.1)
+    stream = cluster.open_stream(JOBS, WATCH, read_seconds=1)
     with pytest.raises(ClusterUnreachable, match="no answer in time"):
         list(stream.lines())
     stream.close()
