@@ -96,7 +96,7 @@ class Run:
         self._output = output
         self._logger = logger
         self._time_limit = time_limit
-        self._started_at = anyio.current_time()
+        self._started_at = 0.0 if time_limit is None else anyio.current_time()
         self._grace_seconds = grace_seconds
         self._on_cancel = on_cancel
 

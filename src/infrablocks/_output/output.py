@@ -61,7 +61,7 @@ class Output:
         # Made for the first bytes: thousands of runs may print nothing for hours, or nobody may want what they print.
         self._streams: dict[StreamName, _Stream] = {}
         self._closed = False
-        if self._after.source is None:
+        if after is not None and after.source is None:
             self._leave_out_delivered()
 
     async def write(self, stream: StreamName, data: bytes) -> None:
