@@ -154,7 +154,8 @@ class OutputReader:
             try:
                 complete = self._copy_log_once()
                 lost_since = time.monotonic()
-                if complete and (ended or self._ended.wait(_END_FOLLOWS_SECONDS)):
+                # The log that is followed ends at each restart.
+                if complete and (ended or (self._ended.wait(_END_FOLLOWS_SECONDS) and self._stream_is_all)):
                     return
             except EngineRefusal as error:
                 if error.status != NOT_FOUND:

@@ -180,11 +180,17 @@ async def test_a_command_that_cannot_run(
     assert left(engine, test_label) == []
 
 
-async def test_a_restart_policy_is_followed_to_its_end(daemon: DockerDaemon, test_label: str) -> None:
-    """A container that its policy restarts has not ended before the last attempt."""
+# The second attempt lasts until its log is followed, and the third is over before its end would be taken for the last.
+SECOND_LASTS = "echo x >> /attempts; if [ $(wc -l < /attempts) = 2 ]; then sleep 2; fi"
+
+
+@pytest.mark.parametrize("meanwhile", ["true", SECOND_LASTS], ids=["short", "second lasts"])
+async def test_a_restart_policy_is_followed_to_its_end(daemon: DockerDaemon, test_label: str, meanwhile: str) -> None:
+    """A container that its policy restarts has not ended before the last attempt; the output of each is there."""
     lines = Lines()
     policy = {"Name": "on-failure", "MaximumRetryCount": 2}
-    result = await run(settings("echo attempt; exit 4", test_label=test_label, restart_policy=policy), lines)
+    script = f"echo attempt; {meanwhile}; exit 4"
+    result = await run(settings(script, test_label=test_label, restart_policy=policy), lines)
     assert daemon.is_up()
     assert result.status_code == 4
-    assert lines.text("stdout").count("attempt") == 3
+    assert lines.text("stdout") == "attempt\n" * 3

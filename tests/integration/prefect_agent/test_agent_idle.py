@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.prefect_agent.conftest import RunningAgent
     from tests.integration.prefect_runs.flow_runs import PrefectApi
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(480)]
 
 RUNS = 200
 SECONDS = 30.0
@@ -50,7 +50,7 @@ def test_an_agent_that_watches_many(agent: RunningAgent, api: PrefectApi, second
         for _ in range(RUNS):
             api.flow_run(deployment)
         agent.start(f"--limit={RUNS}", "--interval=5")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while with_identifiers(api, agent.pool) < RUNS:
             assert time.monotonic() < deadline
             time.sleep(1)
