@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from infrablocks import Process
+from infrablocks.blocks.stores import prefect_client
 from infrablocks.exceptions import BlockStoreError
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ SECRET = "not-to-be-seen"
 
 class _Answer(BaseHTTPRequestHandler):
     status: ClassVar[int] = 200
+    busy: ClassVar[int] = 0
     authorization: ClassVar[list[str | None]] = []
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"<html>not JSON</html>"
         self.authorization.append(self.headers["Authorization"])
-        self.send_response(self.status)
+        _Answer.busy -= 1
+        self.send_response(self.status if self.busy < 0 else 503)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -45,7 +48,7 @@ def _prefect_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that answers with what it was sent."""
-    _Answer.status = 200
+    _Answer.status, _Answer.busy = 200, 0
     _Answer.authorization.clear()
     with HTTPServer(("127.0.0.1", 0), _Answer) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -120,6 +123,26 @@ def test_a_refusal(status: int, advice: str, address: str) -> None:
     assert save() == (
         f"the Prefect API at {address} answered GET /block_types/slug/process with status {status}: {advice}"
     )
+
+
+def test_a_busy_server_is_asked_again(address: str) -> None:
+    """With 503 the server says that it has done nothing and may be asked again: its database is locked for a moment."""
+    _Answer.busy = 3
+
+    assert save() == f"what answers at {address} is no Prefect API: look at PREFECT_API_URL, which ends with /api"
+    assert len(_Answer.authorization) == 4
+
+
+def test_a_server_that_stays_busy(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not asked for ever."""
+    monkeypatch.setattr(prefect_client, "_BUSY_SECONDS", 0.2)
+    _Answer.busy = 1000
+
+    assert save() == (
+        f"the Prefect API at {address} answered GET /block_types/slug/process with status 503: its own log says why; "
+        "try again later"
+    )
+    assert len(_Answer.authorization) > 1
 
 
 @pytest.mark.parametrize(

@@ -72,17 +72,20 @@ class PrefectApi:
 
     def post(self, path: str, body: object) -> Any:
         """Send a body and return the answer."""
-        # The server says 503 when its database is busy, and has done nothing then.
-        deadline = time.monotonic() + 30
-        while (answer := self._client.post(path, json=body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.2)
-        return self._json(answer)
+        return self._answer("POST", path, body)
 
     def get(self, path: str) -> Any:
         """Return the answer."""
-        return self._json(self._client.get(path))
+        return self._answer("GET", path)
+
+    def _answer(self, method: str, path: str, body: object = None) -> Any:
+        # The server says 503 when its database is busy, and has done nothing then.
+        deadline = time.monotonic() + 30
+        while True:
+            answer = self._client.request(method, path, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                return self._json(answer)
+            time.sleep(0.2)
 
     def work_pool(self, name: str | None = None) -> str:
         """Make a work pool of a kind that no worker of Prefect's own serves, and return its name: a new one or this."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from infrablocks import _environment
+from infrablocks._pauses import Pauses
+from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import BlockStoreError
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 10.0
 _ANSWER_SECONDS = 60.0
+_BUSY_SECONDS = 15.0
 
 
 class PrefectClient:
@@ -79,8 +83,7 @@ class PrefectClient:
     ) -> Any:
         httpx = self._httpx
         try:
-            with self._client() as client:
-                answer = client.request(method, f"{self._url}{path}", json=body, params=query)
+            answer = self._answer(method, f"{self._url}{path}", json=body, params=query)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise BlockStoreError(
                 f"the Prefect API at {self.location} is out of reach ({type(error).__name__}): look whether the server "
@@ -99,6 +102,17 @@ class PrefectClient:
             raise BlockStoreError(
                 f"what answers at {self.location} is no Prefect API: look at PREFECT_API_URL, which ends with /api"
             ) from error
+
+    def _answer(self, method: str, url: str, **arguments: Any) -> httpx.Response:
+        """Send a request, again where the server says 503: it has changed nothing then, as its database was locked."""
+        pauses, deadline = Pauses(), time.monotonic() + _BUSY_SECONDS
+        with self._client() as client:
+            while True:
+                answer = client.request(method, url, **arguments)
+                is_final = answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE
+                if is_final or time.monotonic() > deadline or cancellation_requested():
+                    return answer
+                time.sleep(pauses.next())
 
     def _client(self) -> httpx.Client:
         timeout = self._httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
