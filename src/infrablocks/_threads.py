@@ -124,7 +124,7 @@ class ThreadLimit:
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
-        # Not anyio's RunVar, whose look costs as much as all else that a run does in its first step.
+        # Not anyio's RunVar: its look is a tenth of a run's first step, of which one turn of a loop may make thousands.
         self._limiters: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
 
     def limiter(self) -> CapacityLimiter:
