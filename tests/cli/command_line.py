@@ -64,13 +64,19 @@ class CommandLine:
             timeout=WAIT_SECONDS,
         )
 
-    def start(self, *arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> PythonProgram:
+    def start(
+        self,
+        *arguments: str,
+        program: str = _PROGRAM,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> PythonProgram:
         """Start a command in a process of its own, in which the library is already loaded."""
-        program = PythonProgram(
-            _PROGRAM, *arguments, env=self.environment(), cwd=self.folder, stdout=stdout, stderr=stderr
+        started = PythonProgram(
+            program, *arguments, env=self.environment(), cwd=self.folder, stdout=stdout, stderr=stderr
         )
-        self._started.append(program)
-        return program
+        self._started.append(started)
+        return started
 
     def start_in_terminal(self, *arguments: str) -> tuple[subprocess.Popen[bytes], int]:
         """Start a command in a terminal of its own; gives the side of it where a person sits."""

@@ -21,6 +21,24 @@ if TYPE_CHECKING:
 # Print the pids of the command and of its child, then wait.
 TREE = ("--", "sh", "-c", 'sleep 1000 & echo "$$ $!"; wait')
 STUBBORN_TREE = ("--", "sh", "-c", 'trap "" TERM; sleep 1000 & echo "$$ $!"; wait')
+# From SIGUSR1 on, this looks at every call of a function at who would get a SIGINT.
+_TELLS_UNGUARDED_MOMENTS = """
+import os, signal, sys
+from infrablocks.cli import main
+
+def look(frame, *_):
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        os.write(1, f"unguarded in {frame.f_code.co_qualname}\\n".encode())
+
+def begin(*_):
+    os.write(1, b"looking\\n")
+    sys.setprofile(look)
+
+signal.signal(signal.SIGUSR1, begin)
+code = main()
+sys.setprofile(None)
+sys.exit(code)
+"""
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
 
 
@@ -97,9 +115,23 @@ def test_many_signals(infrablocks: CommandLine) -> None:
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(0.005)
+            process.wait(0.001)
     assert process.returncode == 130
     assert process.stderr.read().count(b"\n") == 1
+    assert_nothing_left(infrablocks, pids)
+
+
+def test_no_signal_is_left_to_python(infrablocks: CommandLine) -> None:
+    """From the first signal to the end there is no moment in which another would interrupt Python itself."""
+    process = infrablocks.start("run", "--grace-seconds", "600", *STUBBORN_TREE, program=_TELLS_UNGUARDED_MOMENTS)
+    pids = pids_in(process)
+    process.send_signal(signal.SIGINT)
+    assert b"a second signal" in process.stderr.readline()
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout.readline() == b"looking\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == (b"", b"")
+    assert process.returncode == 130
     assert_nothing_left(infrablocks, pids)
 
 

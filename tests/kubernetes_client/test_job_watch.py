@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from infrablocks.kubernetes._job_watch import JobSnapshot, JobWatch
 from infrablocks.kubernetes._list_watch import Timing
 from tests.kubernetes_client.api_server import JOBS, PODS, Answer, status
 from tests.kubernetes_client.kubeconfigs import cluster_config
+from tests.processes import open_files, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def test_one_list_and_one_watch_of_each_kind_serve_all_runs(plain_server: ApiSer
 
 def test_the_end_of_the_last_subscription_ends_threads_and_connections(plain_server: ApiServer) -> None:
     """None is left, and as many files are open afterwards as before."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     cluster = acquire_cluster(cluster_config(plain_server))
     first, second = cluster.job_watch("default").subscribe("1"), cluster.job_watch("default").subscribe("2")
     cluster.job_watch("default").wait_until_listed(10)
@@ -126,10 +126,7 @@ def test_the_end_of_the_last_subscription_ends_threads_and_connections(plain_ser
     second.close()
     wait_for_the_threads()
     release_cluster(cluster)
-    deadline = time.monotonic() + 5
-    while plain_server.open_now or len(os.listdir("/proc/self/fd")) > before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not plain_server.open_now and open_files() <= before)
     assert watching_threads() == []
 
 

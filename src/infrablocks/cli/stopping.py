@@ -6,17 +6,18 @@ import asyncio
 import logging
 import select
 import signal
+import socket
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from anyio import CancelScope, create_task_group, open_signal_receiver, sleep
+from anyio import CancelScope, create_task_group, sleep
 
 from infrablocks._threads import ThreadsafeEvent
 from infrablocks.cli import exit_codes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import TextIO
 
     from infrablocks import Infrastructure
@@ -60,15 +61,12 @@ class _StoppableRun(Generic[T]):
 
     async def outcome(self) -> T | int:
         closed_output = _ClosedOutput()
-        with open_signal_receiver(*_signals()) as signals, closed_output.watched():
+        signals = _signals_received(ignored_afterwards=lambda: self._scope.cancel_called)
+        with signals as next_signal, closed_output.watched():
             async with create_task_group() as tasks:
-                tasks.start_soon(self._stop_on_signals, signals)
+                tasks.start_soon(self._stop_on_signals, next_signal)
                 tasks.start_soon(self._stop_on, closed_output)
                 tasks.start_soon(self._run, tasks.cancel_scope)
-        if self._scope.cancel_called:
-            # The program is about to end, with the exit code of the first signal. Python would end it in another way.
-            for number in _signals():
-                signal.signal(number, signal.SIG_IGN)
         if self._error is not None:
             raise self._error
         return self._results[0] if self._results else self._exit_code
@@ -83,13 +81,13 @@ class _StoppableRun(Generic[T]):
         finally:
             helpers.cancel()
 
-    async def _stop_on_signals(self, signals: AsyncIterator[signal.Signals]) -> None:
-        first = await anext(signals)
+    async def _stop_on_signals(self, next_signal: Callable[[], Awaitable[signal.Signals]]) -> None:
+        first = await next_signal()
         if not self._scope.cancel_called:
             self._exit_code = exit_codes.of_signal(first)
             self._say_what_happens(first)
             self._scope.cancel()
-            await anext(signals)
+            await next_signal()
         while self._task is not None:
             # While the library ends the workload it lets no scope of anyio disturb it. It does listen to asyncio's own
             # cancellation: the grace period is over. One that comes while another is on its way would be lost.
@@ -147,7 +145,42 @@ def _has_no_reader(stream: TextIO | None) -> bool:
     return bool(poll.poll(0))
 
 
-def _signals() -> list[signal.Signals]:
-    """Give the signals that end a program, without those that whoever started it wants to be ignored (`nohup`)."""
+@contextmanager
+def _signals_received(*, ignored_afterwards: Callable[[], bool]) -> Iterator[Callable[[], Awaitable[signal.Signals]]]:
+    """Receive the signals that end a program, without those that whoever started it wants to be ignored (`nohup`).
+
+    asyncio's own handlers do not do: they leave a signal to Python before anybody can have it ignored. One of many
+    (Ctrl-C held down) would then end the program in another way, and with another exit code, than the first did.
+
+    Args:
+        ignored_afterwards: Says, at the end, whether the program is about to end because of a signal.
+
+    Yields:
+        Waits for the next signal, in the event loop.
+    """
+    here, there = socket.socketpair()
+    with here, there:
+        here.setblocking(False)
+        there.setblocking(False)
+
+        async def next_signal() -> signal.Signals:
+            return signal.Signals((await asyncio.get_running_loop().sock_recv(here, 1))[0])
+
+        # Python writes the number of a signal there that has a handler, whatever that does.
+        before = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
+        handlers = {number: signal.signal(number, _left_to_next_signal) for number in _signals_that_end()}
+        try:
+            yield next_signal
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, signal.SIG_IGN if ignored_afterwards() else handler)
+            signal.set_wakeup_fd(before)
+
+
+def _left_to_next_signal(*_: object) -> None:
+    """Do nothing: handle a signal in `next_signal` only."""
+
+
+def _signals_that_end() -> list[signal.Signals]:
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     return [number for number in ends if signal.getsignal(number) is not signal.SIG_IGN]
