@@ -6,6 +6,7 @@ import inspect
 import logging
 import math
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -43,6 +44,12 @@ Environment = Annotated[
     dict[str, str | SecretStr | None],
     BeforeValidator(_environment.validated_environment),
 ]
+
+
+# One turn of a loop may begin thousands of runs, and logging's own look is a sixth of a run's first step.
+@cache
+def _logger(block_type: str) -> logging.Logger:
+    return logging.getLogger(f"infrablocks.{block_type}")
 
 
 class Infrastructure(Block, ABC):
@@ -104,7 +111,7 @@ class Infrastructure(Block, ABC):
     @property
     def logger(self) -> logging.Logger:
         """The logger of this kind of block, `infrablocks.<type>`."""
-        return logging.getLogger(f"infrablocks.{self.type}")
+        return _logger(self.type)
 
     @classmethod
     def _base_environment(cls) -> dict[str, str]:
