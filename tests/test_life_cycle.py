@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -25,12 +26,14 @@ from infrablocks import (
     WorkloadStatus,
 )
 from infrablocks._life_cycle import TimeLimit
-from infrablocks._threads import ThreadsafeEvent, run_in_worker_thread
+from infrablocks._threads import ThreadLimit, ThreadsafeEvent, run_in_worker_thread
 from tests.processes import is_alive
 from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
 
     from infrablocks._output import Output, OutputPosition
 
@@ -190,6 +193,40 @@ async def test_a_run_that_ends_by_itself(caplog: pytest.LogCaptureFixture) -> No
     assert block._world.events == ["build", "create", "reported 1", "watch", "closing", "closed"]
     assert lines == [("stdout", "working\n")]
     assert caplog.record_tuples == [("infrablocks.test-in-memory", logging.INFO, "It ended.")]
+
+
+@only_asyncio
+async def test_runs_that_wait_to_be_begun_hold_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands may wait for their turn; each holds four objects more than a task that waits for a future."""
+    monkeypatch.setattr(InMemoryBlock, "_creation_threads", ThreadLimit(1))
+    block = InMemoryBlock()
+    block._world.may_create.clear()
+    block._world.ends.set()
+    run: Any = block.run
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await until(block._world.creating.is_set)
+        counts = [await _objects_of_a_hundred(tasks, call) for call in (_wait_for_a_future, run)]
+        block._world.may_create.set()
+        await until(lambda: block._world.events.count("closed") == 101)
+        tasks.cancel_scope.cancel()
+    assert counts[1] - counts[0] < 500
+
+
+async def _wait_for_a_future() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def _objects_of_a_hundred(tasks: TaskGroup, call: Callable[[], Any]) -> int:
+    """Count what is new for the garbage collector while a hundred tasks wait in a call."""
+    gc.collect()
+    before = len(gc.get_objects())
+    for _ in range(100):
+        tasks.start_soon(call)
+    await checkpoint()
+    await checkpoint()
+    gc.collect()
+    return len(gc.get_objects()) - before
 
 
 async def test_a_failed_workload_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -279,6 +280,78 @@ def test_a_limit_serves_one_loop_after_the_other(anyio_backend: str) -> None:
     """A limit belongs to a class and outlives the loops that use it."""
     limit = ThreadLimit(1)
     assert [anyio.run(run_in_worker_thread, lambda: 1, limit, backend=anyio_backend) for _ in range(2)] == [1, 1]
+
+
+async def test_places_are_given_in_the_order_of_asking() -> None:
+    """Who was cancelled meanwhile is passed over, and nobody overtakes."""
+    limit = ThreadLimit(1)
+    order: list[int] = []
+
+    async def one(number: int, scope: CancelScope) -> None:
+        with scope:
+            await limit.acquire()
+            order.append(number)
+            await checkpoint()
+            limit.release()
+
+    await limit.acquire()
+    async with anyio.create_task_group() as tasks:
+        scopes = [CancelScope() for _ in range(4)]
+        for number, scope in enumerate(scopes):
+            tasks.start_soon(one, number, scope)
+            await anyio.wait_all_tasks_blocked()
+        scopes[1].cancel()
+        await anyio.wait_all_tasks_blocked()
+        limit.release()
+    assert order == [0, 2, 3]
+
+
+async def test_a_place_given_to_a_task_that_is_cancelled_at_that_moment() -> None:
+    """It is not lost, whether the task still learns of it or not."""
+    limit = ThreadLimit(1)
+
+    async def wait_for_it() -> None:
+        await limit.acquire()
+        limit.release()
+
+    await limit.acquire()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait_for_it)
+        await anyio.wait_all_tasks_blocked()
+        limit.release()
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(WAIT_SECONDS):
+        await limit.acquire()
+
+
+async def test_calls_begin_when_all_of_a_turn_have_come() -> None:
+    """No thread takes the interpreter away from a loop in which thousands begin at once."""
+    limit = ThreadLimit(2)
+    begun: list[int] = []
+    asked: list[int] = []
+
+    async def one() -> None:
+        asked.append(len(begun))
+        await run_in_worker_thread(lambda: begun.append(1), limit)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(1000):
+            tasks.start_soon(one)
+    assert (asked, len(begun)) == ([0] * 1000, 1000)
+
+
+@only_asyncio
+async def test_a_call_leaves_nothing_to_the_garbage_collector() -> None:
+    """What a call has made goes with its last user; in a program with thousands of runs a collection takes long."""
+    await run_in_worker_thread(list)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await run_in_worker_thread(list)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
 
 
 async def test_an_event_set_from_a_thread() -> None:

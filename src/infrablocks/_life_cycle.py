@@ -38,18 +38,22 @@ class TimeLimit(NamedTuple):
 
 
 async def obtain_workload(
-    make: Callable[[], Workload], threads: ThreadLimit | None, or_else: Callable[[Workload], Awaitable[None]]
+    make: Callable[[], Workload], place: ThreadLimit | None, or_else: Callable[[Workload], Awaitable[None]]
 ) -> Workload:
     """Make or find a workload in a worker thread.
 
     Args:
         make: Gives the workload, or raises and leaves nothing behind.
-        threads: How many such calls may run at once.
+        place: Where the caller has acquired a place for the call, which is given back as soon as it has been made.
         or_else: Gets the workload when this is cancelled meanwhile: nobody else has heard of it.
     """
     made: list[Workload] = []
     try:
-        await run_in_worker_thread(lambda: made.append(make()), threads)
+        try:
+            await run_in_worker_thread(lambda: made.append(make()))
+        finally:
+            if place is not None:
+                place.release()
     except BaseException:
         for workload in made:
             await or_else(workload)
@@ -101,16 +105,16 @@ class Run:
         self._on_cancel = on_cancel
 
     async def begin(
-        self, make: Callable[[], Workload], threads: ThreadLimit, task_status: TaskStatus[Any] | None
+        self, make: Callable[[], Workload], place: ThreadLimit, task_status: TaskStatus[Any] | None
     ) -> Workload:
         """Make the workload and report it; `watch_to_the_end` comes next, with nothing in between.
 
         Args:
             make: Called in a worker thread; gives the workload, or raises and leaves nothing behind.
-            threads: How many workloads may be made at once.
+            place: As for `obtain_workload`.
             task_status: Gets the identifier as soon as the workload exists.
         """
-        workload = await obtain_workload(make, threads, or_else=self._end_unreported)
+        workload = await obtain_workload(make, place, or_else=self._end_unreported)
         try:
             if task_status is not None:
                 task_status.started(workload.reported_identifier)

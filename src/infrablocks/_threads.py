@@ -6,14 +6,14 @@ Both backends of anyio are served. Every call says what happens when its task is
 from __future__ import annotations
 
 import sys
-import threading
-from contextlib import nullcontext, suppress
+from collections import OrderedDict
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import anyio
-from anyio import CancelScope, CapacityLimiter, from_thread
+from anyio import CancelScope, from_thread
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from infrablocks._worker_threads import workers
@@ -117,23 +117,63 @@ class ThreadsafeEvent:
 
 
 class ThreadLimit:
-    """How many worker threads one kind of call may use at once in a loop.
+    """How many worker threads one kind of call may use at once in a loop. Who comes first is served first.
 
-    None of them comes out of anyio's own pool of 40, which belongs to the program that uses us.
+    None of them comes out of anyio's own pool of 40, which belongs to the program that uses us. With its
+    `CapacityLimiter` a task that waits would hold a dozen objects, and thousands of runs may wait to be begun.
+
+    Args:
+        threads: How many.
     """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         # Not anyio's RunVar: its look is a tenth of a run's first step, of which one turn of a loop may make thousands.
-        self._limiters: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
+        self._loops: WeakKeyDictionary[object, _Places] = WeakKeyDictionary()
 
-    def limiter(self) -> CapacityLimiter:
-        """Give the limiter of the running loop."""
+    async def acquire(self) -> None:
+        """Wait for a place, which `release` gives back. Cancelled: there is none to give back."""
+        places = self._places()
+        given = ThreadsafeEvent()
+        places.waiting[given] = None
+        # Never at once: where thousands come in one turn of the loop, all have come before the first thread of them
+        # takes the interpreter away from it.
+        places.give()
+        try:
+            await given.wait()
+        except BaseException:
+            if given in places.waiting:
+                del places.waiting[given]
+            else:
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place back, in the loop that it was acquired in."""
+        places = self._places()
+        places.free += 1
+        places.give()
+
+    def _places(self) -> _Places:
         loop = _running_loop()
-        limiter = self._limiters.get(loop)
-        if limiter is None:
-            limiter = self._limiters[loop] = CapacityLimiter(self._threads)
-        return limiter
+        places = self._loops.get(loop)
+        if places is None:
+            places = self._loops[loop] = _Places(self._threads)
+        return places
+
+
+class _Places:
+    """The places of one loop, and who waits for one."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+        self.waiting: OrderedDict[ThreadsafeEvent, None] = OrderedDict()
+
+    def give(self) -> None:
+        """Give those who wait what is free."""
+        while self.free and self.waiting:
+            self.free -= 1
+            self.waiting.popitem(last=False)[0].set()
 
 
 async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | None = None) -> T:
@@ -147,18 +187,27 @@ async def run_in_worker_thread(function: Callable[[], T], limit: ThreadLimit | N
         function: What to call.
         limit: How many calls of this kind may run at once; None for calls that only wait.
     """
-    async with nullcontext() if limit is None else limit.limiter():
-        await checkpoint_if_cancelled()
-        call = _Call(function)
-        workers.submit(call.make)
-        try:
-            await call.finished.wait()
-        except anyio.get_cancelled_exc_class():
-            call.cancellation_requested.set()
-            with CancelScope(shield=True):
-                await _wait_through_cancellation(call.finished)
-            raise
-        return call.outcome()
+    if limit is None:
+        return await _run_in_worker_thread(function)
+    await limit.acquire()
+    try:
+        return await _run_in_worker_thread(function)
+    finally:
+        limit.release()
+
+
+async def _run_in_worker_thread(function: Callable[[], T]) -> T:
+    await checkpoint_if_cancelled()
+    call = _Call(function)
+    workers.submit(call.make)
+    try:
+        await call.finished.wait()
+    except anyio.get_cancelled_exc_class():
+        call.cancellation_requested = True
+        with CancelScope(shield=True):
+            await _wait_through_cancellation(call.finished)
+        raise
+    return call.outcome()
 
 
 class _Call(Generic[T]):
@@ -170,16 +219,18 @@ class _Call(Generic[T]):
         self._outcome: T
         self._error: BaseException | None = None
         self.finished = ThreadsafeEvent()
-        self.cancellation_requested = threading.Event()
+        self.cancellation_requested = False
 
     def make(self) -> None:
         """Make the call; in the thread."""
-        self._context.run(_current_call.set, self)
+        token = self._context.run(_current_call.set, self)
         try:
             self._outcome = self._context.run(self._function)
         except BaseException as error:  # noqa: BLE001 (raised by the task)
             self._error = error
         finally:
+            # Otherwise call and context would hold each other, until the garbage collector comes by.
+            self._context.run(_current_call.reset, token)
             self.finished.set()
 
     def outcome(self) -> T:
@@ -203,4 +254,4 @@ async def _wait_through_cancellation(finished: ThreadsafeEvent) -> None:
 def cancellation_requested() -> bool:
     """Say, in a function that `run_in_worker_thread` called, whether the task that waits for it was cancelled."""
     call = _current_call.get(None)
-    return call is not None and call.cancellation_requested.is_set()
+    return call is not None and call.cancellation_requested

@@ -148,6 +148,8 @@ class Infrastructure(Block, ABC):
             InfrastructureError: The workload could not be made, or its end could not be found out.
         """
         run = self._run(Output(output, cursor=cursor), self._on_cancel())
+        # First of all: where thousands begin at once, most wait here, and are to hold little.
+        await self._creation_threads.acquire()
         workload = await run.begin(self._build_and_create, self._creation_threads, task_status)
         return await run.watch_to_the_end(workload)
 

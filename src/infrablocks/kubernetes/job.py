@@ -89,7 +89,8 @@ class KubernetesJob(Infrastructure):
     _block_type_name: ClassVar[str | None] = "Kubernetes Job"
     _block_type_slug: ClassVar[str | None] = "kubernetes-job"
     # A Job is made in milliseconds; each thread may need a connection of its own for that.
-    _creation_threads: ClassVar[ThreadLimit] = ThreadLimit(16)
+    # More would be no faster, as they share one interpreter, and keep it from the event loop for longer.
+    _creation_threads: ClassVar[ThreadLimit] = ThreadLimit(8)
 
     type: Literal["kubernetes-job"] = "kubernetes-job"
     image: str = Field(default_factory=get_prefect_image_name, min_length=1)
