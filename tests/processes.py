@@ -32,6 +32,12 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
+def record_is_written() -> bool:
+    """Say whether a process has its run record: the file is without content for a moment, as nobody knows of it yet."""
+    folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
+    return folder.exists() and any(path.stat().st_size for path in folder.iterdir())
+
+
 def is_alive(pid: int) -> bool:
     """Say whether a process runs; a zombie does not."""
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])

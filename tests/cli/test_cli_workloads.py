@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import WAIT_SECONDS, is_alive, wait_until
+from tests.processes import WAIT_SECONDS, is_alive, record_is_written, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def test_status_and_kill_by_the_pid(infrablocks: CommandLine) -> None:
     """A run in another terminal is found by its pid, and its own call ends as killed."""
     process = infrablocks.start("run", "--", "sh", "-c", "sleep 1000 & echo $$; wait")
     pid = int(process.stdout.readline())
-    wait_until(infrablocks.records)
+    wait_until(record_is_written)
     done = infrablocks("status", str(pid))
     assert (done.returncode, done.stdout, done.stderr) == (0, "Running\n", "")
     assert infrablocks("status", f"{socket.gethostname()}:{pid}").stdout == "Running\n"
@@ -37,7 +37,7 @@ def test_output_of_a_process_is_not_kept(infrablocks: CommandLine) -> None:
     """`logs` says so of one that is not detached."""
     process = infrablocks.start("run", "--", "sh", "-c", "echo $$; sleep 1000")
     pid = int(process.stdout.readline())
-    wait_until(infrablocks.records)
+    wait_until(record_is_written)
     done = infrablocks("logs", str(pid))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"Error: The output of {pid} is not kept: only its own run prints it.\n"
@@ -48,7 +48,7 @@ def test_kill_gives_the_time_it_is_told(infrablocks: CommandLine) -> None:
     """What ignores SIGTERM is killed after --grace-seconds."""
     process = infrablocks.start("run", "--", "sh", "-c", 'trap "" TERM; echo $$; sleep 1000')
     pid = process.stdout.readline().decode().strip()
-    wait_until(infrablocks.records)
+    wait_until(record_is_written)
     began = time.monotonic()
     assert infrablocks("kill", pid, "--grace-seconds", "0.5").returncode == 0
     assert time.monotonic() - began >= 0.5
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_the_grace_period_of_kill(infrablocks: CommandLine) -> None:
     """Whoever does not want to wait presses Ctrl-C; the workload is gone then, too."""
     process = infrablocks.start("run", "--", "sh", "-c", 'trap "echo told" TERM; echo $$; while :; do sleep 1000; done')
     pid = process.stdout.readline().decode().strip()
-    wait_until(infrablocks.records)
+    wait_until(record_is_written)
     kill = infrablocks.start("kill", pid, "--grace-seconds", "600")
     assert process.stdout.readline() == b"told\n"
     kill.send_signal(signal.SIGINT)

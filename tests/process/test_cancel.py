@@ -22,7 +22,7 @@ from infrablocks import (
     UnsupportedOperation,
     WorkloadStatus,
 )
-from tests.processes import children, is_alive, open_files, read_numbers, wait_until
+from tests.processes import children, is_alive, open_files, read_numbers, record_is_written, wait_until
 from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ async def test_kill_from_another_process(tmp_path: Path) -> None:
     code = SCRIPT.format(family=FAMILY, folder=str(tmp_path))
     with PythonProgram(code):
         pids = await pids_of(tmp_path)
-        await anyio.to_thread.run_sync(wait_until, records)
+        await anyio.to_thread.run_sync(wait_until, record_is_written)
     assert all(map(is_alive, pids))
     assert await Process().status(pids[0]) is WorkloadStatus.RUNNING
     await Process().kill(pids[0])
