@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import warnings
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from infrablocks.docker import _session
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings, WorkloadCreationError
 from tests.integration.docker_engine.driving import FOREVER, Identifier, Lines, run, settings, until
 from tests.integration.own_containers import own_containers
+from tests.processes import open_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,12 +220,12 @@ async def test_failed_runs_leave_no_open_files(engine: ContainerEngine, test_lab
 
     assert engine.is_up()
     await fail()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(20):
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(fail)
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # threads close what they read when they end
+    await until(lambda: open_files() <= before)  # threads close what they read when they end
 
 
 @pytest.mark.parametrize("url", ["unix:///tmp/infrablocks-no-engine.sock", "tcp://127.0.0.1:9"])
