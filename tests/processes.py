@@ -59,7 +59,10 @@ def children() -> set[int]:
 
 
 def open_files() -> int:
-    """Count the open files of this process."""
+    """Count the open files of this process.
+
+    What a test before left may be closed meanwhile: compare with `<=`.
+    """
     return len(os.listdir("/proc/self/fd"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -29,6 +28,7 @@ from infrablocks._life_cycle import TimeLimit
 from infrablocks._threads import ThreadLimit, ThreadsafeEvent, run_in_worker_thread
 from tests.processes import is_alive
 from tests.python_programs import PythonProgram
+from tests.tracked_objects import count_of_new_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,14 +219,12 @@ async def _wait_for_a_future() -> None:
 
 async def _objects_of_a_hundred(tasks: TaskGroup, call: Callable[[], Any]) -> int:
     """Count what is new for the garbage collector while a hundred tasks wait in a call."""
-    gc.collect()
-    before = len(gc.get_objects())
-    for _ in range(100):
-        tasks.start_soon(call)
-    await checkpoint()
-    await checkpoint()
-    gc.collect()
-    return len(gc.get_objects()) - before
+    with count_of_new_objects() as count:
+        for _ in range(100):
+            tasks.start_soon(call)
+        await checkpoint()
+        await checkpoint()
+        return count()
 
 
 async def test_a_failed_workload_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:

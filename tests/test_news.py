@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 
 import anyio
@@ -12,6 +11,7 @@ from infrablocks._alarms import alarms
 from infrablocks._news import News
 from infrablocks._threads import run_in_worker_thread
 from tests.python_programs import PythonProgram
+from tests.tracked_objects import count_of_new_objects
 
 pytestmark = pytest.mark.anyio
 
@@ -73,16 +73,14 @@ async def test_many_wait_with_few_objects() -> None:
 
 async def _tracked_objects(until: float) -> int:
     """Count what is new while a hundred tasks wait."""
-    gc.collect()
-    before = len(gc.get_objects())
-    async with anyio.create_task_group() as tasks:
-        for _ in range(100):
-            tasks.start_soon(News().wait, until)
-        await anyio.wait_all_tasks_blocked()
-        gc.collect()
-        count = len(gc.get_objects()) - before
-        tasks.cancel_scope.cancel()
-    return count
+    with count_of_new_objects() as count:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(100):
+                tasks.start_soon(News().wait, until)
+            await anyio.wait_all_tasks_blocked()
+            counted = count()
+            tasks.cancel_scope.cancel()
+    return counted
 
 
 FORKS = """

@@ -168,7 +168,7 @@ async def test_no_file_descriptors_left() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert not problem or "file descriptors" in problem or "Too many open files" in problem
         assert children() == set()
-        assert open_files() == before
+        assert open_files() <= before
     assert await block.run()
     (Path(os.environ["INFRABLOCKS_HOME"]) / "runs").rmdir()
 

@@ -123,7 +123,8 @@ async def test_cancelled_before_and_while_it_is_created(tmp_path: Path) -> None:
     for step in range(40):
         with anyio.move_on_after(step * 0.0002):
             await block.run()
-        assert (children(), records(), open_files()) == (set(), [], before)
+        assert (children(), records()) == (set(), [])
+        assert open_files() <= before
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -141,7 +142,7 @@ async def test_asyncio_cancels_at_every_step() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (children(), records()) == (set(), [])
-    assert open_files() == before
+    assert open_files() <= before
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -184,7 +184,7 @@ async def test_nothing_is_left_behind(*, stream_output: bool) -> None:
             await block.model_copy(update={"command": ["no-such-program"]}).run()
         with anyio.move_on_after(0.01):
             await block.model_copy(update={"command": ["sleep", "60"]}).run()
-    assert open_files() <= before  # a test before this one may have left something that is closed only now
+    assert open_files() <= before
     assert children() == set()
     assert list((Path(os.environ["INFRABLOCKS_HOME"]) / "runs").iterdir()) == []
     assert lines == ([("stdout", "x\n")] * 13 if stream_output else [])
