@@ -1,6 +1,7 @@
-"""How long it takes from the cancellation of a run until it is over and its workload gone.
+"""How long it takes from the cancellation of a run until its processes have ended, and until the run is over.
 
-The command ignores SIGTERM, so that the whole grace period passes.
+The command ignores SIGTERM, so that the whole grace period passes. Its processes are looked for on this machine, where
+the engines and the node of the test tooling run.
 
 Arguments: the file for the figures, the back end ("process", "detached", "docker" or "kubernetes"), how often, the
 grace period, and the namespace.
@@ -12,7 +13,9 @@ import asyncio
 import statistics
 import sys
 import time
+import uuid
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
@@ -21,7 +24,9 @@ from benchmarks.scripts.library import IMAGE, docker_block, hand_over, kubernete
 from infrablocks.exceptions import InfrastructureNotFound
 
 POLL_SECONDS = 0.05
-COMMAND = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]
+PROCESS_POLL_SECONDS = 0.01
+MARK = f"infrablocks-benchmark-{uuid.uuid4().hex}"
+COMMAND = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done", MARK]
 
 
 def make_block(back_end: str, namespace: str, **fields: Any) -> Any:
@@ -48,8 +53,12 @@ class Started:
         self.identifier = value
 
 
-async def seconds_until_gone(block: Any) -> float:
-    """Start it, cancel it when it prints, and see that it is gone."""
+async def seconds_until_gone(block: Any) -> tuple[float, float]:
+    """Start it, cancel it when it prints, and give after what time its processes had ended, and the run was over.
+
+    Raises:
+        SystemExit: The workload ends by itself, or something of it is still there when the run is over.
+    """
     loop, ready, status = asyncio.get_running_loop(), asyncio.Event(), Started()
     run = asyncio.create_task(
         block.run(task_status=status, output=lambda _stream, _line: loop.call_soon_threadsafe(ready.set))
@@ -58,21 +67,47 @@ async def seconds_until_gone(block: Any) -> float:
     if run.done():
         raise SystemExit(f"it has ended by itself: {run.result()}")
     await waiting
+    pids = marked_processes()
+    if not pids:
+        raise SystemExit("no process of the workload is seen on this machine")
     began = time.perf_counter()
+    ended = asyncio.create_task(asyncio.to_thread(wait_until_ended, pids))
     run.cancel()
     with suppress(asyncio.CancelledError):
         await run
-    seconds = time.perf_counter() - began
+    over = time.perf_counter()
     await expect_gone(block, status.identifier)
-    return seconds
+    return await ended - began, over - began
+
+
+def marked_processes() -> list[int]:
+    """Give the pids of this machine's processes that have our mark among their arguments."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and is_marked(int(path.name))]
+
+
+def is_marked(pid: int) -> bool:
+    """Say whether a process is there and has our mark; one that has ended and was not yet waited for has none."""
+    try:
+        return MARK.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until_ended(pids: list[int]) -> float:
+    """Give the time at which the last of these processes had ended."""
+    while any(map(is_marked, pids)):
+        time.sleep(PROCESS_POLL_SECONDS)
+    return time.perf_counter()
 
 
 async def expect_gone(block: Any, identifier: Any) -> None:
-    """End the script if the workload still runs.
+    """End the script if something of the workload is still there.
 
     Raises:
-        SystemExit: It does.
+        SystemExit: It is.
     """
+    if pids := marked_processes():
+        raise SystemExit(f"it still runs: {pids}")
     with suppress(InfrastructureNotFound):
         found = await block.status(identifier)
         if found in {"Pending", "Running"}:
@@ -98,11 +133,13 @@ def pod_seconds(namespace: str, grace: int) -> float:
 
 
 async def main() -> None:
-    """Measure, and hand over the longest and the middle time beyond the grace period."""
+    """Measure, and hand over the longest and the middle times."""
     path, back_end, count, grace, namespace = sys.argv[1:]
     block = make_block(back_end, namespace, grace_seconds=float(grace))
-    times = sorted([await seconds_until_gone(block) for _ in range(int(count))])
-    figures = {"longest": times[-1], "median": times[len(times) // 2]}
+    times = [await seconds_until_gone(block) for _ in range(int(count))]
+    figures = {}
+    for what, values in zip(("gone", "over"), zip(*times, strict=True), strict=True):
+        figures |= {f"{what}_median": statistics.median(values), f"{what}_longest": max(values)}
     if back_end == "kubernetes":
         bare = [await asyncio.to_thread(pod_seconds, namespace, int(float(grace))) for _ in range(int(count))]
         figures["bare"] = statistics.median(bare)

@@ -122,24 +122,30 @@ def test_a_plugin_that_gives_a_certificate(server: ApiServer, certificate_folder
         ({}, "print('{}'); sys.exit(0)", "did not print an ExecCredential"),
         ({"interactiveMode": "Always"}, "", r"needs a terminal \(interactiveMode: Always\), which runs do not have"),
         ({"apiVersion": None}, "", "has no command or no apiVersion"),
-        ({}, "time.sleep(60)", "printed no credential within 0.5 seconds. Run it by hand to see what it wants."),
     ],
 )
-def test_a_plugin_that_fails(  # noqa: PLR0917 - fixtures
+def test_a_plugin_that_fails(
     change: dict[str, Any],
     before: str,
     message: str,
     plain_server: ApiServer,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The error says which plugin, and what to do; not what it printed."""
-    monkeypatch.setattr("infrablocks.kubernetes._exec_plugin.PLUGIN_SECONDS", 0.5)
     user = Plugin(tmp_path, before=before).user
     user["exec"].update(change)
     with pytest.raises(InfrastructureNotAvailable, match=message) as caught:
         acquire_cluster(cluster_config(plain_server, user=user))
     assert "s3cret" not in str(caught.value)
+    assert plain_server.requests == []
+
+
+def test_a_plugin_that_hangs(plain_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given up, with an error that says what to do."""
+    monkeypatch.setattr("infrablocks.kubernetes._exec_plugin.PLUGIN_SECONDS", 0.5)
+    message = "printed no credential within 0.5 seconds. Run it by hand to see what it wants."
+    with pytest.raises(InfrastructureNotAvailable, match=message):
+        acquire_cluster(cluster_config(plain_server, user=Plugin(tmp_path, before="time.sleep(60)").user))
     assert plain_server.requests == []
 
 
@@ -162,7 +168,7 @@ async def test_a_slow_plugin_does_not_hold_up_the_event_loop(plain_server: ApiSe
         await run_in_worker_thread(lambda: cluster.call("GET", "/x"))
         await run_in_worker_thread(lambda: release_cluster(cluster))
         group.cancel_scope.cancel()
-    assert longest < 0.1
+    assert longest < 0.3
 
 
 def test_credentials_that_are_refused_are_renewed_once(plain_server: ApiServer, tmp_path: Path) -> None:

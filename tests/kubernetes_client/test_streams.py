@@ -14,6 +14,7 @@ from infrablocks.kubernetes._clusters import borrowed_cluster
 from infrablocks.kubernetes._errors import AccessRefused, ApiRefusal, ClusterUnreachable
 from tests.kubernetes_client.api_server import JOBS, Answer, status
 from tests.kubernetes_client.kubeconfigs import cluster_config
+from tests.processes import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,7 @@ def test_a_long_answer_that_was_begun_ahead_comes_whole(plain_server: ApiServer,
 def test_what_was_read_ahead_comes_before_the_error(plain_server: ApiServer, cluster: Cluster) -> None:
     """The answer breaks off after some lines."""
     plain_server.answer("GET /log", Answer(200, b"one\n", {"Content-Length": "100", "Connection": "close"}))
-    stream = cluster.stream("/log", {}, read_seconds=0.2, reads_ahead=True)
+    stream = cluster.stream("/log", {}, read_seconds=5, reads_ahead=True)
     stream.open()
     chunks = stream.chunks()
     assert next(chunks) == b"one\n"
@@ -157,10 +158,15 @@ def test_another_thread_ends_a_stream_at_once(
     with borrowed_cluster(cluster_config(one, certificates)) as cluster:
         stream = cluster.open_stream(JOBS, WATCH, read_seconds=None)
         seen: list[bytes] = []
-        reader = threading.Thread(target=lambda: seen.extend(stream.lines()))
+
+        def read() -> None:
+            for line in stream.lines():
+                seen.append(line)  # noqa: PERF402 (one after the other, so that the first is seen)
+
+        reader = threading.Thread(target=read)
         reader.start()
         one.put(JOBS, "one", "a")
-        time.sleep(0.1)
+        wait_until(lambda: seen)
         begin = time.monotonic()
         stream.end()
         reader.join(5)

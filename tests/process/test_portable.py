@@ -43,7 +43,7 @@ async def test_result_and_output() -> None:
 async def test_cancelling_and_time_limits() -> None:
     """Cancelling and time limits end the group, after the grace period with SIGKILL."""
     stubborn = ["sh", "-c", "trap '' TERM; echo ready; sleep 300 & wait; wait"]
-    result = await PortableBlock(command=stubborn, timeout_seconds=0.5, grace_seconds=0.2).run()
+    result = await PortableBlock(command=stubborn, timeout_seconds=1, grace_seconds=0.2).run()
     assert (result.status_code, result.reason) == (-9, Reason.DEADLINE_EXCEEDED)
     started = time.monotonic()
     with anyio.move_on_after(0.2):
