@@ -4,7 +4,7 @@ The command ignores SIGTERM, so that the whole grace period passes. Its processe
 the engines and the node of the test tooling run.
 
 Arguments: the file for the figures, the back end ("process", "detached", "docker" or "kubernetes"), how often, the
-grace period, and the namespace.
+grace period, for how long a run goes on before it is cancelled, and the namespace.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Started:
         self.identifier = value
 
 
-async def seconds_until_gone(block: Any) -> tuple[float, float]:
-    """Start it, cancel it when it prints, and give after what time its processes had ended, and the run was over.
+async def seconds_until_gone(block: Any, runs_for: float) -> tuple[float, float]:
+    """Start it, cancel it some time after it prints, and give when its processes had ended, and the run was over.
 
     Raises:
         SystemExit: The workload ends by itself, or something of it is still there when the run is over.
@@ -67,6 +67,7 @@ async def seconds_until_gone(block: Any) -> tuple[float, float]:
     if run.done():
         raise SystemExit(f"it has ended by itself: {run.result()}")
     await waiting
+    await asyncio.sleep(runs_for)
     pids = marked_processes()
     if not pids:
         raise SystemExit("no process of the workload is seen on this machine")
@@ -134,12 +135,11 @@ def pod_seconds(namespace: str, grace: int) -> float:
 
 async def main() -> None:
     """Measure, and hand over the longest and the middle times."""
-    path, back_end, count, grace, namespace = sys.argv[1:]
+    path, back_end, count, grace, runs_for, namespace = sys.argv[1:]
     block = make_block(back_end, namespace, grace_seconds=float(grace))
-    times = [await seconds_until_gone(block) for _ in range(int(count))]
-    figures = {}
-    for what, values in zip(("gone", "over"), zip(*times, strict=True), strict=True):
-        figures |= {f"{what}_median": statistics.median(values), f"{what}_longest": max(values)}
+    times = [await seconds_until_gone(block, float(runs_for)) for _ in range(int(count))]
+    gone, over = zip(*times, strict=True)
+    figures = {"gone": statistics.median(gone), "over": statistics.median(over), "over_longest": max(over)}
     if back_end == "kubernetes":
         bare = [await asyncio.to_thread(pod_seconds, namespace, int(float(grace))) for _ in range(int(count))]
         figures["bare"] = statistics.median(bare)
