@@ -33,9 +33,8 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def record_is_written() -> bool:
-    """Say whether a process has its run record: the file is without content for a moment, as nobody knows of it yet."""
-    folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
-    return folder.exists() and any(path.stat().st_size for path in folder.iterdir())
+    """Say whether a process has its run record."""
+    return any(Path(os.environ["INFRABLOCKS_HOME"], "runs").glob("*.json"))
 
 
 def is_alive(pid: int) -> bool:

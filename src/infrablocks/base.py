@@ -164,7 +164,8 @@ class Infrastructure(Block, ABC):
     ) -> InfrastructureResult:
         """Watch a workload that an earlier `run` made, to the same result as that run would have given.
 
-        When it is cancelled, the workload goes on unless `on_cancel` is "kill": it was there before.
+        When it is cancelled, the workload goes on unless `on_cancel` is "kill": it was there before. A time limit
+        counts from this call on.
 
         Args:
             identifier: The workload's identifier.

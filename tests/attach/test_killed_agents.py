@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from infrablocks import InfrastructureNotFound, Process
 from tests.attach.agents import Agent
-from tests.processes import Lines, wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.processes import Lines, is_alive, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +62,9 @@ async def test_agents_are_killed_at_any_moment(tmp_path: Path, block: Path) -> N
         for agent, identifier in zip(agents, identifiers, strict=True):
             tasks.start_soon(attach, agent, identifier)
     assert seen == dict.fromkeys(identifiers, (7, NUMBERED))
+    runs = Path(os.environ["INFRABLOCKS_HOME"], "runs")
+    assert {path.name for path in runs.iterdir()} == {f"{os.uname().nodename}-{pid}" for pid in identifiers}
+    assert [pid for pid in identifiers if is_alive(int(pid))] == []
 
 
 async def test_many_detached_processes(anyio_backend: str) -> None:

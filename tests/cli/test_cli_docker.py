@@ -184,8 +184,10 @@ def test_engine_that_is_silent(
     assert 0.2 <= took < 3
 
 
-def test_an_engine_has_five_seconds(infrablocks: CommandLine) -> None:
+def test_an_engine_has_less_than_five_seconds(infrablocks: CommandLine) -> None:
     """The whole program ends that soon, whatever its thread still waits for."""
+    from infrablocks.docker._session import CONNECT_SECONDS  # noqa: PLC0415 - it loads the SDK
+
     infrablocks.start("--version").wait()  # whatever is to be compiled or read from disk
     with socket_without_answers() as docker_host:
         infrablocks.variables["DOCKER_HOST"] = docker_host
@@ -195,7 +197,8 @@ def test_an_engine_has_five_seconds(infrablocks: CommandLine) -> None:
         took = time.monotonic() - began
     done = CompletedProcess((), process.wait(), printed.decode(), errors.decode())
     assert_one_line_tells_the_address(done, 125, docker_host)
-    assert 5 <= took < 5 + 3  # the program's own start and end, on a machine that is busy
+    assert CONNECT_SECONDS < 5
+    assert CONNECT_SECONDS <= took < 8  # the program's own start and end, on a machine that is busy
 
 
 def test_context_that_does_not_exist(infrablocks: CommandLine) -> None:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.command_line import CommandLine
 
 IMAGE = ("--kubernetes", "busybox:1.36")
@@ -27,6 +29,15 @@ MANIFEST: dict[str, Any] = {
         },
     },
 }
+
+
+def kubeconfig_to_nowhere(folder: Path) -> Path:
+    """Write a kubeconfig with an address that refuses connections."""
+    kubeconfig = folder / "kubeconfig"
+    entries = {"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": []}
+    contexts = {"contexts": [{"name": "c", "context": {"cluster": "c"}}], "current-context": "c"}
+    kubeconfig.write_text(json.dumps({**entries, **contexts}))
+    return kubeconfig
 
 
 def test_preview_is_the_manifest(infrablocks: CommandLine) -> None:
@@ -119,11 +130,7 @@ def test_no_cluster(infrablocks: CommandLine, call: str, code: int) -> None:
     assert done.returncode == code
     assert done.stderr.startswith("Error: No Kubernetes cluster is configured: ")
     assert done.stderr.count("\n") == 1
-    kubeconfig = infrablocks.folder / "kubeconfig"
-    entries = {"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": []}
-    contexts = {"contexts": [{"name": "c", "context": {"cluster": "c"}}], "current-context": "c"}
-    kubeconfig.write_text(json.dumps({**entries, **contexts}))
-    done = infrablocks(call, *words, KUBECONFIG=str(kubeconfig))
+    done = infrablocks(call, *words, KUBECONFIG=str(kubeconfig_to_nowhere(infrablocks.folder)))
     assert done.returncode == code
     assert done.stderr.startswith("Error: Could not connect to the Kubernetes cluster at http://127.0.0.1:1: ")
     assert done.stderr.count("\n") == 1
@@ -144,3 +151,9 @@ def test_doctor_without_a_cluster(infrablocks: CommandLine) -> None:
     assert lines == [
         "warning  kubernetes: cluster: none is configured: put a kubeconfig at ~/.kube/config, or name it in KUBECONFIG"
     ]
+    done = infrablocks("doctor", KUBECONFIG=str(kubeconfig_to_nowhere(infrablocks.folder)))
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if "kubernetes: " in line[9:23]]
+    assert line.startswith(
+        "broken   kubernetes: cluster: Could not connect to the Kubernetes cluster at http://127.0.0.1:1: "
+    )

@@ -51,11 +51,9 @@ def test_finding(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """A login gives the engine's reply."""
     monkeypatch.setattr(_client, "login", lambda *arguments: {"arguments": arguments})
-    registry = DockerRegistry(
-        username="ci", password=SecretStr("x"), registry_url="https://r.example.com", reauth=False
-    )
+    registry = DockerRegistry(username="ci", password=SecretStr("x"), registry_url="https://r.example.com")
     credentials = RegistryCredentials("ci", SecretStr("x"), "r.example.com")
-    assert registry.login() == {"arguments": (credentials, False)}
+    assert registry.login() == {"arguments": (credentials,)}
 
 
 def test_the_classes_are_found() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from tests.engines import CONTAINER_ENGINES, ContainerEngine, require
 from tests.engines.cluster import Cluster
+from tests.engines.cluster_access import Account
 from tests.engines.docker_daemon import DockerDaemon
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.registry import Registry
+from tests.integration.least_rights import documented_rules
 from tests.integration.own_containers import LABEL, remove_own_containers, use_engine
 
 _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
@@ -98,3 +100,9 @@ def kubernetes_namespace(cluster: Kubernetes) -> Iterator[str]:
     """A namespace of the test's own, removed with all that is in it."""
     with cluster.namespace() as name:
         yield name
+
+
+@pytest.fixture
+def runner(cluster: Kubernetes, kubernetes_namespace: str) -> Account:
+    """Who runs Jobs: somebody with the rights that the documentation asks for, and no others."""
+    return cluster.service_account(kubernetes_namespace, rules=documented_rules(), name="runner")

@@ -12,7 +12,7 @@ import pytest
 from infrablocks._threads import cancellation_requested, run_in_worker_thread
 from infrablocks.kubernetes import _job_calls
 from infrablocks.kubernetes._job_calls import JobAddress, remove_job
-from tests.kubernetes_client.api_server import JOBS, Answer, ApiServer, Request, status
+from tests.kubernetes_client.api_server import JOBS, PODS, Answer, ApiServer, Request, status
 
 if TYPE_CHECKING:
     from infrablocks.kubernetes._client import Cluster
@@ -70,6 +70,56 @@ def test_what_never_goes(
     assert not remove_job(cluster, ADDRESS, LOGGER)
     assert 75 < clock.now - begun < 79
     assert caplog.messages == ["Kubernetes Job default/mine is not gone yet: its pods take long to end"]
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [(f"DELETE {JOBS}/mine", 403), (f"DELETE {JOBS}/mine", 401), (f"GET {PODS}", 403), (f"GET {JOBS}/mine", 403)],
+)
+def test_refusals_that_pass(
+    plain_server: ApiServer,
+    cluster: Cluster,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    refused: tuple[str, int],
+) -> None:
+    """An API server that starts forbids everything for a moment: the Job is told to go once more."""
+    begun, (request, code) = clock.now, refused
+    plain_server.answer(request, status(code, "", 'User "u" cannot do that'), times=2)
+    plain_server.answer(f"GET {JOBS}/mine", status(404, "NotFound", 'jobs.batch "mine" not found'), times=1000)
+    assert remove_job(cluster, ADDRESS, LOGGER)
+    assert (caplog.messages, clock.now - begun < 5) == ([], True)
+    assert len(plain_server.lines(f"DELETE {JOBS}/mine")) >= 2
+
+
+def test_a_right_that_is_missing(
+    plain_server: ApiServer, cluster: Cluster, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, after the same limit; who waits for no cluster that is out of reach does not wait for it either."""
+    begun = clock.now
+    plain_server.answer("DELETE", status(403, "Forbidden", 'User "u" cannot delete it'), times=1000)
+    assert not remove_job(cluster, ADDRESS, LOGGER)
+    assert 75 < clock.now - begun < 79
+    begun, requests = clock.now, len(plain_server.requests)
+    assert not remove_job(cluster, ADDRESS, LOGGER, out_of_reach_seconds=0)
+    assert (clock.now - begun, len(plain_server.requests) - requests) == (0, 1)
+    told = (
+        f"Kubernetes Job default/mine is not gone yet: The Kubernetes cluster at {plain_server.address} does not allow "
+        'this: User "u" cannot delete it. Give this user a Role with that right, or use another user.'
+    )
+    assert caplog.messages == [told, told]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_pod_that_comes_late(plain_server: ApiServer, cluster: Cluster) -> None:
+    """A pod that the Job's controller made while the Job went is told to go as well, and waited for."""
+    made = {"metadata": {"name": "late", "namespace": "default", "uid": "uid-late"}}
+    listed = iter([[], [made], [made], [made], [made], []])
+    plain_server.answer(f"GET {PODS}", lambda _: Answer(200, {"items": next(listed)}), times=6)
+    plain_server.answer(f"GET {JOBS}/mine", status(404, "NotFound", 'jobs.batch "mine" not found'), times=1000)
+    assert remove_job(cluster, ADDRESS, LOGGER)
+    assert plain_server.lines(f"DELETE {PODS}") == [f"DELETE {PODS}/late"] * 2
+    assert list(listed) == []
 
 
 @pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from infrablocks._results import Reason, WorkloadStatus
 from infrablocks.kubernetes._pods import PodState, parse_time
 from infrablocks.kubernetes._state import Ending, ending, workload_status
-from tests.kubernetes_state.objects import FINISHED, LABEL, RUNNING, STARTED, job, pod, terminated, waiting
+from tests.kubernetes_state.objects import CREATED, FINISHED, LABEL, RUNNING, STARTED, job, pod, terminated, waiting
 
 CREATED_AT = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 STARTED_AT = datetime(2026, 11, 24, 8, 0, 2, tzinfo=UTC)
@@ -32,6 +32,23 @@ def test_whole_ending() -> None:
     assert ending(FAILED, [pod("Failed", {"main": terminated(3)})], deleted=False, label=LABEL) == Ending(
         3, Reason.ERROR, f"{LABEL} exited with status code 3.", CREATED_AT, STARTED_AT, FINISHED_AT, is_settled=True
     )
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_failed_without_termination(deleted: bool) -> None:
+    """A Job that failed ended, where no pod tells of it, when the cluster says that it did."""
+    told = {"type": "FailureTarget" if deleted else "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    failed = {"metadata": {"creationTimestamp": CREATED}, "status": {"conditions": [told]}}
+    told["lastTransitionTime"] = "2026-11-24T08:00:09Z"
+    at = parse_time("2026-11-24T08:00:09Z")
+    evicted = pod("Failed", reason="Evicted", deleted=deleted)
+    terminations = {"none": [], "evicted": [evicted], "ended": [pod("Failed", {"main": terminated(3)})]}
+    found = {name: ending(failed, pods, deleted=deleted, label=LABEL) for name, pods in terminations.items()}
+    assert {name: end and (end.created_at, end.started_at, end.finished_at) for name, end in found.items()} == {
+        "none": (CREATED_AT, None, at),
+        "evicted": (CREATED_AT, None, at),
+        "ended": (CREATED_AT, STARTED_AT, FINISHED_AT),
+    }
 
 
 @pytest.mark.parametrize(

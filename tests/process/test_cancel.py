@@ -255,19 +255,24 @@ async def test_kill_from_another_process(tmp_path: Path) -> None:
 
 
 async def test_a_reused_pid_is_not_killed() -> None:
-    """A record does not name another process that has got its process's pid, in this boot or in a later one."""
+    """A record does not name another process that has got its process's pid, in this boot or in a later one.
+
+    No call takes that one for the run's: it is not killed, and nothing is told of it.
+    """
     async with anyio.create_task_group() as tasks:
         pid = await tasks.start(Process(command=["sleep", "300"]).run)
         folder = Path(os.environ["INFRABLOCKS_HOME"], "runs")
         (record,) = folder.iterdir()
         text = await anyio.Path(record).read_text()
         await anyio.to_thread.run_sync(wait_until, lambda: is_alive(pid))
+        block = Process()
         for field, wrong in (("start_time", 1), ("boot_id", "another")):
-            await anyio.Path(record).write_text(json.dumps({**json.loads(text), field: wrong}))
-            with pytest.raises(InfrastructureNotFound):
-                await Process().kill(pid)
-            assert is_alive(pid)
-            assert records() == []
+            for call in (block.kill, block.status, block.attach, block.logs):
+                await anyio.Path(record).write_text(json.dumps({**json.loads(text), field: wrong}))
+                with pytest.raises(InfrastructureNotFound, match=f"has the process {pid}"):
+                    await call(pid)
+                assert is_alive(pid)
+                assert records() == []
         await anyio.Path(record).write_text(text)
         await Process().kill(pid)
         assert not is_alive(pid)

@@ -5,6 +5,7 @@ Everything runs in children of this process, which has no threads: making one ta
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -62,29 +63,35 @@ def many_writers() -> dict[str, object]:
 
 def kill_writers() -> dict[str, object]:
     """Kill a process that overwrites one block again and again, many times, and look at the block each time."""
-    save_block(Process(command=[TEXTS[0]]), "one", overwrite=True)
-    sqlite_file.close()
-    found = []
-    for _ in range(KILLS):
+    found, ahead = [], []
+    for kill in range(KILLS):
         reading, writing = os.pipe()
 
-        def work(writing: int = writing) -> None:
-            os.write(writing, b".")
-            while True:
-                for text in TEXTS:
-                    save_block(Process(command=[text]), "one", overwrite=True)
+        def work(reading: int = reading, writing: int = writing) -> None:
+            os.close(reading)
+            for number in itertools.count(1):
+                save_block(Process(command=[TEXTS[number % 2], str(number)]), "one", overwrite=True)
+                os.write(writing, b".")
 
         pid = child(work)
-        os.read(reading, 1)
-        time.sleep(random.uniform(0, 0.01))  # when it is killed is to be left to chance
+        os.close(writing)
+        # After the first save or the second: so the turn of either text comes, however long a save takes.
+        saved, took = 0, 0.0
+        for _ in range(1 + kill % 2):
+            began = time.monotonic()
+            saved += len(os.read(reading, 1))
+            took = time.monotonic() - began
+        time.sleep(random.uniform(0, min(2 * took, 0.05)))  # when it is killed is to be left to chance
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        while told := os.read(reading, 4096):
+            saved += len(told)
         os.close(reading)
-        os.close(writing)
-        text = load_block(Block, "process/one").model_dump()["command"][0]
+        text, number = load_block(Block, "process/one").model_dump()["command"]
         found.append({TEXTS[0]: "a", TEXTS[1]: "b"}.get(text, "broken"))
+        ahead.append(int(number) - saved)
         sqlite_file.close()
-    return {"found": found}
+    return {"found": found, "ahead": ahead}
 
 
 sys.stdout.write(json.dumps({"many": many_writers, "killed": kill_writers}[sys.argv[1]]()))

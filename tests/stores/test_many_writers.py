@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infrablocks import Process
 from tests.python_programs import PythonProgram
 
@@ -16,13 +18,14 @@ SCRIPT = Path(__file__).with_name("store_writers.py")
 
 
 def report(what: str) -> Any:
-    """Run the script and give what it tells."""
+    """Run the script and give what it tells, at its end; each of its many saves waits for a disk that may be busy."""
     with PythonProgram(SCRIPT.read_text(), what) as program:
-        told, errors = program.communicate()
+        told, errors = program.communicate(silence=240)
     assert errors == b""
     return json.loads(told)
 
 
+@pytest.mark.timeout(300)
 def test_eight_processes_save_at_once() -> None:
     """Nothing is lost, none fails, and what all of them save is one of what they saved."""
     told = report("many")
@@ -34,11 +37,15 @@ def test_eight_processes_save_at_once() -> None:
     }
 
 
+@pytest.mark.timeout(300)
 def test_a_process_killed_while_it_saves() -> None:
-    """100 times the store opens afterwards and holds the old block or the new one; so it does in the end."""
-    found = report("killed")["found"]
-    assert len(found) == 100
-    assert set(found) <= {"a", "b"}
+    """100 times the store opens afterwards and holds the old block or the new one, whole, and both are seen."""
+    told = report("killed")
+    assert len(told["found"]) == 100
+    # Two blocks take turns, so that either of them is at times the old one and at times the new one.
+    assert set(told["found"]) == {"a", "b"}
+    # The last save that was reported is kept, or the one that was not yet.
+    assert set(told["ahead"]) <= {0, 1}
     assert Process.list() == ["one"]
     with closing(sqlite3.connect(Path(os.environ["INFRABLOCKS_HOME"], "blocks.db"))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

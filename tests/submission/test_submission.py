@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from hypothesis import given, strategies as st
 from pydantic import SecretStr
 
 from infrablocks import DockerContainer, DockerRegistry, Infrastructure, Process, _versions
+from infrablocks.kubernetes import KubernetesJob
 from infrablocks.submission import (
     base_flow_run_environment,
     base_flow_run_labels,
@@ -35,7 +37,7 @@ class Run:
 # Names that meet those of a flow run as often as others.
 env_names = st.sampled_from(["PREFECT__FLOW_RUN_ID", "PREFECT_API_KEY", "A"]) | st.text("ABC_", min_size=1, max_size=3)
 label_names = st.sampled_from(["prefect.io/flow-run-id", "prefect.io/flow-run-name", "prefect.io/version", "team"])
-texts = st.text(max_size=4)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)  # no variable of a Job can hold NUL
 fields = st.fixed_dictionaries(
     {},
     optional={
@@ -46,9 +48,28 @@ fields = st.fixed_dictionaries(
     },
 )
 registry = DockerRegistry(username="ci", password=SecretStr("t0ken"), registry_url="registry.example.com")
+
+
+def manifest(team: str) -> dict[str, Any]:
+    """Give a manifest with something of one's own in it."""
+    job = KubernetesJob.base_job_manifest()
+    job["metadata"]["annotations"] = {"team": team}
+    return job
+
+
+job_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "job": texts.map(manifest),
+        "customizations": st.lists(
+            texts.map(lambda team: {"op": "add", "path": "/metadata/annotations", "value": {"team": team}}), max_size=2
+        ),
+    },
+)
 blocks = st.one_of(
     fields.map(lambda given_fields: Process(**given_fields)),
     fields.map(lambda given_fields: DockerContainer(**given_fields, image_registry=registry)),
+    st.builds(lambda given_fields, more: KubernetesJob(**given_fields, **more), fields, job_fields),
 )
 runs = st.builds(Run, st.uuids(), texts)
 
@@ -79,7 +100,7 @@ def test_own_values_win(flow_run: Run, block: Infrastructure) -> None:
 @given(flow_run=runs, block=blocks)
 def test_input_is_never_changed(flow_run: Run, block: Infrastructure) -> None:
     """Neither preparing changes the block, nor does changing what was prepared."""
-    before = block.model_copy()
+    before = deepcopy(block)
     given_before = set(block.model_fields_set)
     prepared: Any = prepare_for_flow_run(flow_run, block)
     prepared.env["NEW"] = "1"
@@ -89,6 +110,11 @@ def test_input_is_never_changed(flow_run: Run, block: Infrastructure) -> None:
     if isinstance(prepared, DockerContainer):
         assert prepared.image_registry is not None
         prepared.image_registry.username = "new"
+    if isinstance(prepared, KubernetesJob):
+        prepared.job["metadata"].setdefault("annotations", {})["new"] = "1"
+        for operation in prepared.customizations.patch:
+            operation["value"]["new"] = "1"
+        prepared.customizations.patch.append({"op": "remove", "path": "/metadata/labels"})
     assert block == before
     assert block.model_fields_set == given_before
 

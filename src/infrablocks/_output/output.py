@@ -103,6 +103,15 @@ class Output:
         """
         await self._made_streams()[stream].begin_at(place, self._after.of(stream), notice)
 
+    @property
+    def after(self) -> OutputPosition:
+        """How far the output was delivered by an earlier run."""
+        return self._after
+
+    def begin_later(self, stream: StreamName, lines: int) -> None:
+        """Say, before all else, that so many of the lines that were delivered before are not there any more."""
+        self._made_streams()[stream].leave_out(StreamPosition(lines), self._after.of(stream))
+
     async def finish(self) -> None:
         """Pass on what has no newline, and wait until everything is written.
 

@@ -243,27 +243,33 @@ def borrowed_engine() -> Iterator[Engine]:
         release_engine(engine)
 
 
-def login(credentials: RegistryCredentials, reauth: bool) -> dict[str, Any]:
+def login(credentials: RegistryCredentials) -> dict[str, Any]:
     """Have the engine try the credentials at the registry, and give its reply. Nothing is written to disk.
+
+    Not by the SDK's `login`: for a user that it knows, it gives what it has stored, password included, unasked.
 
     Raises:
         InfrastructureNotAvailable: The engine is out of reach, or the registry refuses the credentials.
     """
+    sent = {
+        "username": credentials.username,
+        "password": credentials.password.get_secret_value(),
+        "serveraddress": credentials.registry_url,
+    }
+
+    def send(session: Session) -> dict[str, Any]:
+        response = session.post(session.url("/auth"), json=sent)
+        response.raise_for_status()
+        reply: dict[str, Any] = response.json() if response.content else {}  # 204: it has nothing to say
+        return reply
+
     with borrowed_engine() as engine:
         try:
-            reply: dict[str, Any] = engine.call(
-                lambda session: session.login(
-                    credentials.username,
-                    password=credentials.password.get_secret_value(),
-                    registry=credentials.registry_url,
-                    reauth=reauth,
-                )
-            )
+            return engine.call(send)
         except InfrastructureError as error:
             raise InfrastructureNotAvailable(
                 f"Could not log in to {credentials.registry_url} as {credentials.username!r}: {error}"
             ) from error
-    return reply
 
 
 def _forget_engines() -> None:

@@ -6,8 +6,7 @@ import re
 import time
 import uuid
 import warnings
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from infrablocks import _environment
 from infrablocks._pauses import Pauses
@@ -16,35 +15,25 @@ from infrablocks._watch_records import WatchRecord
 from infrablocks.docker._calls import inspect_container, remove_container
 from infrablocks.docker._client import acquire_engine, release_engine
 from infrablocks.docker._create_request import send_create
-from infrablocks.docker._errors import INTERNAL_ERROR, NOT_FOUND, EngineRefusal
+from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
 from infrablocks.docker._events import HOST_LABEL, RUN_LABEL
 from infrablocks.docker._logs import OutputReader, attach
+from infrablocks.docker._lost_answers import LOOK_SECONDS, after_internal_error, nothing_was_sent, until_known
 from infrablocks.docker._names import ATTEMPTS, NAMES, name_is_taken
 from infrablocks.docker._pull import pull
 from infrablocks.docker._result import not_started_result
 from infrablocks.docker._watch import Container, EndedContainer
 from infrablocks.docker.image_pull_policy import ImagePullPolicy
-from infrablocks.exceptions import (
-    ImagePullError,
-    InfrastructureError,
-    InfrastructureNotAvailable,
-    WorkloadCreationError,
-)
+from infrablocks.exceptions import ImagePullError, InfrastructureNotAvailable, WorkloadCreationError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
 
     from infrablocks._workload import Workload
     from infrablocks.docker._client import Engine
     from infrablocks.docker._events import Subscription
     from infrablocks.docker._result import ContainerState
     from infrablocks.docker._settings import ContainerSettings
-
-T = TypeVar("T")
-
-LOOK_SECONDS = 30.0
-"""How long a container is looked for whose making the engine has not confirmed, and its start is repeated."""
 
 _HOST_GATEWAY = "host-gateway"
 _COMMAND_MISSING = re.compile(
@@ -155,11 +144,13 @@ class _Creation:
         try:
             return self._engine.call(lambda session: send_create(session, arguments))
         except InfrastructureNotAvailable as error:
+            if nothing_was_sent(error):
+                raise
             # The answer is lost, the container perhaps not.
-            return self._found(_until_known(self._find_by_label, error))
+            return self._found(until_known(self._find_by_label, error))
         except EngineRefusal as error:
             # A proxy may say so when the engine has long made it.
-            found = None if name_is_taken(error) else _after_internal_error(self._find_by_label, error)
+            found = None if name_is_taken(error) else after_internal_error(self._find_by_label, error)
             if found is None:
                 raise
             return self._found(found)
@@ -254,14 +245,14 @@ class _Creation:
             try:
                 return self._engine.call(lambda session: session.start(container_id))
             except InfrastructureNotAvailable as error:
-                state = _until_known(inspected, error)
+                state = until_known(inspected, error)
                 if state.started_at is not None or cancellation_requested():
                     return None
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(pauses.next())
             except EngineRefusal as error:
-                after_all = _after_internal_error(inspected, error)
+                after_all = after_internal_error(inspected, error)
                 if after_all is None or after_all.started_at is None:
                     raise
                 return None
@@ -277,32 +268,6 @@ class _Creation:
     def _check_cancelled(self) -> None:
         if cancellation_requested():
             raise WorkloadCreationError("The run was cancelled before its container was started.")
-
-
-def _until_known(look: Callable[[], T | None], error: InfrastructureNotAvailable) -> T:
-    """Ask an engine whose answer was lost until it tells.
-
-    Raises:
-        InfrastructureNotAvailable: It does not tell in time; this is the error that was given.
-    """
-    pauses, deadline = Pauses(), time.monotonic() + LOOK_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if (found := look()) is not None:
-                return found
-        except InfrastructureNotAvailable:
-            pass
-        time.sleep(pauses.next())
-    raise error
-
-
-def _after_internal_error(look: Callable[[], T | None], error: EngineRefusal) -> T | None:
-    """Look at what an engine has done that answered 500, as something between it and us may answer in its place."""
-    if error.status != INTERNAL_ERROR:
-        return None
-    with suppress(InfrastructureError):
-        return look()
-    return None
 
 
 def _code_of_command(answer: str) -> int | None:

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 from anyio import move_on_after
 
-from infrablocks._output.position import Skipper, StreamPosition
+from infrablocks._output.position import OutputPosition
 from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks._threads import ThreadsafeEvent
 from infrablocks._worker_threads import workers
+from infrablocks.docker._calls import inspect
 from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
+from infrablocks.docker._log_place import LogPlace, leave_out_after, may_be_lost_after
+from infrablocks.docker._log_search import LogLimits, LogMovedError
 from infrablocks.docker._streams import Frames, close_stream, shut_down, stream_socket
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from requests import Response
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from infrablocks.docker._client import Engine
 
 logger = logging.getLogger("infrablocks.docker-container")
+
+ROTATED = "The engine has rotated the log of container %s meanwhile: output may be lost."
 
 _BUFFER_BYTES = 256 * 1024
 _ANSWER_SECONDS = 60.0
@@ -35,6 +41,8 @@ _END_FOLLOWS_SECONDS = 1.0
 # looked for in the log.
 _SILENCE_SECONDS = 2.0
 _ATTEMPTS_AFTER_END = 4
+# A log may be rotated between the two times that it is read to go on.
+_ATTEMPTS_TO_GO_ON = 5
 
 
 def attach(engine: Engine, container_id: str) -> Response:
@@ -74,7 +82,10 @@ class OutputReader:
         self._container_id = container_id
         self._tty = tty
         self._attached = attached
-        self._delivered: dict[StreamName, StreamPosition] = {"stdout": StreamPosition(), "stderr": StreamPosition()}
+        self._place = LogPlace()
+        self._goes_on = attached is not None
+        self._moved = 0
+        self._has_told_lost = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._closed = threading.Event()
@@ -170,25 +181,74 @@ class OutputReader:
             logger.warning("The output of container %s could not be read to its end.", self._container_id)
 
     def _copy_log_once(self) -> bool:
-        parameters = {"follow": 1, "stdout": 1, "stderr": 1}
+        rotates = self._rotates()
+        if rotates and not self._find_place():
+            return False
+        resumptions = self._place.resumptions(checked=rotates and self._moved < _ATTEMPTS_TO_GO_ON)
+        self._goes_on = True
+        try:
+            whole = self._read_log(
+                lambda pieces: self._deliver([(stream, resumptions[stream].skip(data)) for stream, data in pieces])
+            )
+            moved = whole and rotates and not all(resumption.is_done for resumption in resumptions.values())
+        except LogMovedError:
+            whole, moved = False, True
+        self._moved += moved
+        if self._moved >= _ATTEMPTS_TO_GO_ON:
+            self._tell_lost()
+        return whole and not moved
+
+    def _read_log(self, take: Callable[[list[tuple[StreamName, bytes]]], None], *, follow: bool = True) -> bool:
+        """Read the log from its beginning. False: it was cut."""
+        parameters = {"follow": int(follow), "stdout": 1, "stderr": 1}
         path = f"/containers/{self._container_id}/logs"
         response = self._engine.open_stream("GET", path, parameters, read_seconds=_ANSWER_SECONDS)
         sock = stream_socket(response)
         frames = Frames(tty=self._tty)
-        skippers = {stream: Skipper(StreamPosition(), place) for stream, place in self._delivered.items()}
         try:
             if sock is not None:
                 sock.settimeout(None)
             self._use(sock)
             for chunk in response.iter_content(chunk_size=None):
-                pieces = frames.feed(memoryview(chunk))
-                self._deliver([(stream, skippers[stream].skip(data)) for stream, data in pieces])
+                take(frames.feed(memoryview(chunk)))
         except OSError:  # of requests too
             return False
         finally:
             self._use(None)
             close_stream(response)
         return not frames.is_broken_off
+
+    def _rotates(self) -> bool:
+        """Say whether the log may have lost its beginning since something was delivered; asks the engine once."""
+        if not self._goes_on and self._output.after == OutputPosition():
+            return False
+        if self._place.limits is None:
+            self._place.limits = LogLimits(inspect(self._engine, self._container_id) or {})
+        return self._place.limits.rotates
+
+    def _find_place(self) -> bool:
+        """Look through the log for where it goes on behind what was delivered. False: it was cut."""
+        scans, limits = self._place.scans(), self._place.limits
+
+        def take(pieces: list[tuple[StreamName, bytes]]) -> None:
+            for stream, data in pieces:
+                scans[stream].feed(data)
+            self._last_news = time.monotonic()
+
+        if limits is None or not self._read_log(take, follow=False):
+            return False
+        if self._goes_on:
+            may_be_lost = self._place.move(scans, self._output)
+        elif may_be_lost := may_be_lost_after(self._output.after, scans, limits):
+            leave_out_after(self._output, scans)
+        if may_be_lost:
+            self._tell_lost()
+        return True
+
+    def _tell_lost(self) -> None:
+        if not self._has_told_lost:
+            self._has_told_lost = True
+            logger.warning(ROTATED, self._container_id)
 
     def _go_on_without_log(self, error: EngineRefusal) -> None:
         """Copy what still comes; what was printed since the stream was cut is lost, as this log cannot be read."""
@@ -216,7 +276,7 @@ class OutputReader:
         self._delivering = True
         for stream, data in pieces:
             if data:
-                self._delivered[stream] = self._delivered[stream].after(data)
+                self._place.note(stream, data)
                 self._output.write_from_thread(stream, data)
         self._last_news = time.monotonic()
         self._delivering = False

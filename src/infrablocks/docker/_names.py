@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 """How often a run tries to make its container: with the wished name, with the next free one, with a random one."""
 
+_LONGEST_NAME = 250
+_LONGEST_ENDING = len("-1000000")
+
 # An engine's list of containers takes less.
 _REMEMBERED_SECONDS = 120.0
 
@@ -72,12 +75,20 @@ class Names:
             return wished
         # Other processes want the next name as well: the last attempt must not meet them again.
         first = random.randrange(1000, 1_000_000) if spread else 1  # noqa: S311
-        candidates = (f"{wished}-{number}" for number in count(first))
+        candidates = (_with_number(wished, number) for number in count(first))
         return next(name for name in candidates if name not in taken and name not in self._reserved)
+
+
+def _with_number(wished: str, number: int) -> str:
+    """Add a number to a name, of which a part goes where the whole would be too long."""
+    ending = f"-{number}"
+    return f"{wished[: _LONGEST_NAME - len(ending)]}{ending}"
 
 
 def _taken(engine: Engine, wished: str) -> set[str]:
     pattern = f"^/?{re.escape(wished)}(-[0-9]+)?$"
+    if len(wished) > (uncut := _LONGEST_NAME - _LONGEST_ENDING):
+        pattern = f"^/?{re.escape(wished[:uncut])}"  # how much of it is left depends on the number
     containers = engine.containers({"name": pattern}, also_ended=True)
     # A container without names is on its way out.
     return {wished, *(name.lstrip("/") for container in containers for name in container.get("Names") or [])}

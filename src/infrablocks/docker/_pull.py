@@ -12,10 +12,11 @@ from infrablocks._threads import cancellation_requested
 from infrablocks.docker._credentials import registry_header
 from infrablocks.docker._errors import EngineRefusal
 from infrablocks.docker._streams import close_stream, json_lines
-from infrablocks.exceptions import ImagePullError
+from infrablocks.exceptions import ImagePullError, InfrastructureError
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
 
     from requests import Response
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STALL_SECONDS = 300.0
 """A pull that has told nothing for so long is given up; to unpack a large layer takes some time without a word."""
 
+# Of the socket, which is not to decide: its error would not say that a pull has stalled.
+_READ_SECONDS_MORE = 30.0
 _PROGRESS_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 
@@ -56,15 +59,15 @@ def pull(
     if platform:
         parameters["platform"] = platform
     header = registry_header(reference, credentials)
-    try:
-        response = engine.open_stream("POST", "/images/create", parameters, headers=header, read_seconds=STALL_SECONDS)
-    except EngineRefusal as error:
-        raise _not_pulled(reference, error.answer, logged_in=bool(header)) from error
+    read_seconds = STALL_SECONDS + _READ_SECONDS_MORE
+    answer = _Answer(
+        lambda: engine.open_stream("POST", "/images/create", parameters, headers=header, read_seconds=read_seconds)
+    )
     progress = _PullProgress(reference, logger)
     try:
-        _follow(reference, response, progress, logged_in=bool(header))
+        _follow(reference, answer, progress, logged_in=bool(header))
     finally:
-        close_stream(response)
+        answer.close()
         progress.end()
 
 
@@ -74,48 +77,88 @@ def _name(reference: ImageReference) -> str:
     return name.removesuffix(f":{reference.tag}") if reference.tag else name
 
 
-def _follow(reference: ImageReference, response: Response, progress: _PullProgress, *, logged_in: bool) -> None:
-    lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(response, lines), name="infrablocks-docker-pull", daemon=True).start()
+def _follow(reference: ImageReference, answer: _Answer, progress: _PullProgress, *, logged_in: bool) -> None:
     heard = time.monotonic()
     while not cancellation_requested():
         try:
-            line = lines.get(timeout=_LOOK_SECONDS)
+            line = answer.lines.get(timeout=_LOOK_SECONDS)
         except queue.Empty:
             if time.monotonic() - heard < STALL_SECONDS:
                 continue
-            raise _not_pulled(reference, f"nothing came for {STALL_SECONDS:g} seconds", logged_in=logged_in) from None
+            raise _not_pulled(
+                reference,
+                f"nothing came from the engine for {STALL_SECONDS:g} seconds",
+                "Check whether it hangs, and whether it reaches the registry",
+            ) from None
         heard = time.monotonic()
         if line is None:
             return
         if isinstance(line, Exception):
-            raise _not_pulled(reference, "the engine broke the answer off", logged_in=logged_in) from line
+            raise _broken_off(reference, line, logged_in=logged_in) from line
         if problem := line.get("error") or (line.get("errorDetail") or {}).get("message"):
-            raise _not_pulled(reference, " ".join(str(problem).split()), logged_in=logged_in)
+            words = " ".join(str(problem).split())
+            raise _not_pulled(reference, words, _hint(words, logged_in=logged_in))
         progress.take(line)
     raise ImagePullError(f"The pull of image {str(reference)!r} was cancelled.")
 
 
-def _read(response: Response, lines: queue.SimpleQueue[dict[str, Any] | Exception | None]) -> None:
-    """Read in a thread of its own, so that a cancelled run need not wait for the next word."""
-    try:
-        for line in json_lines(response):
-            lines.put(line)
-    except Exception as error:  # noqa: BLE001 (raised by the thread that waits)
-        lines.put(error)
-    else:
-        lines.put(None)
+class _Answer:
+    """An answer asked for and read in a thread of its own: a cancelled run, or one whose pull stalls, does not wait.
+
+    Attributes:
+        lines: What came. The last is the error that ended it, or None.
+    """
+
+    def __init__(self, ask: Callable[[], Response]) -> None:
+        self.lines: queue.SimpleQueue[dict[str, Any] | Exception | None] = queue.SimpleQueue()
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._response: Response | None = None
+        self._closed = False
+        threading.Thread(target=self._read, name="infrablocks-docker-pull", daemon=True).start()
+
+    def close(self) -> None:
+        """Read no more. An answer that has not begun yet is closed when it does."""
+        with self._lock:
+            self._closed = True
+            response = self._response
+        if response is not None:
+            close_stream(response)
+
+    def _read(self) -> None:
+        try:
+            response = self._ask()
+            with self._lock:
+                self._response, closed = response, self._closed
+            if closed:
+                return close_stream(response)
+            for line in json_lines(response):
+                self.lines.put(line)
+        except Exception as error:  # noqa: BLE001 (raised by the thread that waits)
+            self.lines.put(error)
+        else:
+            self.lines.put(None)
 
 
-def _not_pulled(reference: ImageReference, answer: str, *, logged_in: bool) -> ImagePullError:
-    hint = "Check its name"
-    if any(word in answer.lower() for word in ("unauthorized", "authentication", "credentials", "denied", "401")):
-        hint = (
-            "The registry refused the credentials; check them"
-            if logged_in
-            else "Give credentials: the block's `image_registry`, or `docker login`"
-        )
-    return ImagePullError(f"Image {str(reference)!r} could not be pulled: {answer}. {hint}.")
+def _broken_off(reference: ImageReference, error: Exception, *, logged_in: bool) -> InfrastructureError:
+    """Give the error of a pull for what has ended its answer."""
+    if isinstance(error, EngineRefusal):
+        return _not_pulled(reference, error.answer, _hint(error.answer, logged_in=logged_in))
+    if isinstance(error, InfrastructureError):
+        return type(error)(str(error))  # its own traceback is of the other thread
+    return _not_pulled(reference, "the engine broke the answer off", "Check whether it runs, and pull again")
+
+
+def _hint(answer: str, *, logged_in: bool) -> str:
+    if not any(word in answer.lower() for word in ("unauthorized", "authentication", "credentials", "denied", "401")):
+        return "Check its name"
+    if logged_in:
+        return "The registry refused the credentials; check them"
+    return "Give credentials: the block's `image_registry`, or `docker login`"
+
+
+def _not_pulled(reference: ImageReference, problem: str, hint: str) -> ImagePullError:
+    return ImagePullError(f"Image {str(reference)!r} could not be pulled: {problem}. {hint}.")
 
 
 class _PullProgress:

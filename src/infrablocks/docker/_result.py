@@ -27,7 +27,7 @@ class ContainerState:
 
     Attributes:
         status: Docker's own word, or Podman's.
-        exit_code: Means something when `has_ended`.
+        exit_code: Means something when `has_ended`; None: the engine does not tell.
         out_of_memory: Whether the kernel killed it for its memory (Podman before 5 does not tell).
         error: Why the engine could not start or keep it; mostly empty.
         created_at: When it was made.
@@ -39,7 +39,7 @@ class ContainerState:
     """
 
     status: str
-    exit_code: int
+    exit_code: int | None
     out_of_memory: bool
     error: str
     created_at: datetime | None
@@ -62,7 +62,7 @@ class ContainerState:
                 return WorkloadStatus.PENDING
             case "running" | "paused" | "restarting" | "stopping":
                 return WorkloadStatus.RUNNING
-            case "exited" | "stopped":
+            case "exited" | "stopped" if self.exit_code is not None:
                 return WorkloadStatus.FAILED if self.exit_code else WorkloadStatus.SUCCEEDED
             case _:
                 return WorkloadStatus.UNKNOWN
@@ -71,13 +71,14 @@ class ContainerState:
 def container_state(inspected: dict[str, Any]) -> ContainerState:
     """Read what an engine says about a container."""
     state = inspected.get("State") or {}
+    exit_code = state.get("ExitCode")
     started_at, finished_at = parse_time(state.get("StartedAt")), parse_time(state.get("FinishedAt"))
     if started_at and finished_at:
         # Podman notes the start of a container after its end when that comes within milliseconds.
         finished_at = max(started_at, finished_at)
     return ContainerState(
         status=str(state.get("Status", "")).lower(),
-        exit_code=int(state.get("ExitCode") or 0),
+        exit_code=None if exit_code is None else int(exit_code),
         out_of_memory=bool(state.get("OOMKilled")),
         error=str(state.get("Error") or "").strip(),
         created_at=parse_time(inspected.get("Created")),
@@ -103,7 +104,7 @@ def ended_result(identifier: str, state: ContainerState) -> DockerContainerResul
     reason, message = _reason_and_message(_label(state.name, identifier), state)
     return DockerContainerResult(
         identifier=identifier,
-        status_code=state.exit_code,
+        status_code=-1 if state.exit_code is None else state.exit_code,
         reason=reason,
         message=message,
         created_at=state.created_at,
@@ -156,7 +157,11 @@ def _label(name: str, identifier: str) -> str:
 
 
 def _reason_and_message(label: str, state: ContainerState) -> tuple[Reason, str]:
-    message = _ended(label, state.exit_code)
+    if state.exit_code is None:
+        reason = Reason.UNKNOWN
+        message = f"{label} has ended; the engine does not tell its exit code. Its output may tell how."
+    else:
+        reason, message = _reason(state.exit_code), _ended(label, state.exit_code)
     if state.error:
         message += f" The engine says: {state.error}"
     if state.out_of_memory and state.exit_code:
@@ -165,7 +170,7 @@ def _reason_and_message(label: str, state: ContainerState) -> tuple[Reason, str]
             "use less."
         )
         return Reason.OOM_KILLED, message
-    return _reason(state.exit_code), message
+    return reason, message
 
 
 def _reason(exit_code: int) -> Reason:

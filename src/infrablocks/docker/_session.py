@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from infrablocks.docker._engine_address import EngineAddress, TLSFiles
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 4.8
+"""How long an engine may take to be connected to, and for its first answer: within five a run says that it hangs."""
+
 READ_SECONDS = 60
 """How long an engine may take to answer a call that has no limit of its own."""
 

@@ -23,7 +23,7 @@ class DockerRegistry(Block):
         password: The password, or a token.
         registry_url: The registry's host, with its port where it is not the usual one; "https://" and a path may stand
             around it. Docker Hub is `docker.io`.
-        reauth: Whether `login` logs in again where somebody already has; needed for tokens that end.
+        reauth: Has no effect: `login` asks the registry each time. It is here because Prefect's block has it.
 
     Example:
         ```python
@@ -51,7 +51,7 @@ class DockerRegistry(Block):
         return value
 
     def login(self) -> dict[str, Any]:
-        """Log the engine's client in, as `docker login` does, and return the engine's reply.
+        """Have the engine log in at the registry, and return its reply. Nothing is kept of it.
 
         It blocks until the registry has answered; in an event loop, call it in a thread.
 
@@ -61,7 +61,7 @@ class DockerRegistry(Block):
         """
         from infrablocks.docker import _client  # noqa: PLC0415 - it loads the SDK
 
-        return _client.login(self.credentials(), self.reauth)
+        return _client.login(self.credentials())
 
     def credentials(self) -> RegistryCredentials:
         """Give what a pull logs in with; the registry under the key that Docker knows it by.

@@ -152,7 +152,8 @@ def remove_job(
         cluster: Where it is.
         address: Which it is.
         logger: Gets what goes wrong.
-        out_of_reach_seconds: How long to wait for a cluster that is out of reach; not when the call was cancelled.
+        out_of_reach_seconds: How long to wait for a cluster that is out of reach, or does not allow it; not when the
+            call was cancelled.
 
     Returns:
         Whether it is gone.
@@ -165,16 +166,17 @@ def remove_job(
             for pod in list_pods(cluster, address):
                 metadata = pod["metadata"]
                 delete_pod(cluster, address.namespace, metadata["name"], metadata["uid"], 1)
-            if not is_there(cluster, address):
+            # Its controller may have made a pod while it went, which nothing has waited for.
+            if not is_there(cluster, address) and not list_pods(cluster, address):
                 return True
             problem = "its pods take long to end"
         except InfrastructureError as error:
             problem = str(error)
-            if isinstance(error, AccessRefused):
-                break
+            if isinstance(error, AccessRefused):  # by an API server that starts, say: that passes
+                deadline = min(deadline, begun + out_of_reach_seconds)
             if isinstance(error, ClusterUnreachable):
                 deadline = max(deadline, min(time.monotonic() + _REMOVE_SECONDS, begun + out_of_reach_seconds))
-        if time.monotonic() > (begun + _CANCELLED_SECONDS if cancellation_requested() else deadline):
+        if time.monotonic() >= (begun + _CANCELLED_SECONDS if cancellation_requested() else deadline):
             break
         time.sleep(pauses.next())
     logger.warning("Kubernetes Job %s/%s is not gone yet: %s", address.namespace, address.name, problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
     from infrablocks.kubernetes._job_calls import JobAddress
     from infrablocks.kubernetes._streams import ApiStream
 
+_logger = logging.getLogger("infrablocks.kubernetes-job")
+
 _SILENCE_SECONDS = 60.0
 
 
 async def copy_kept_log(cluster: Cluster, address: JobAddress, container: str, output: Output) -> None:
     """Copy the logs of a Job's container as far as they go now, pod after pod.
+
+    Of runs of the container whose log is not kept any more, a warning tells.
 
     Raises:
         UnsupportedOperation: Nothing is kept: its pods are gone.
@@ -43,7 +48,14 @@ async def copy_kept_log(cluster: Cluster, address: JobAddress, container: str, o
             "or its pods are gone."
         )
     for instance in found:
-        if instance.newer <= 1:
+        if instance.newer > 1:
+            _logger.warning(
+                "Output of container %r of pod %s/%s is lost, its log cannot be read: it is not kept any more",
+                container,
+                address.namespace,
+                instance.pod,
+            )
+        else:
             await _copy(cluster, address.namespace, container, instance, output)
 
 

@@ -16,11 +16,13 @@ class LogProgress:
     Attributes:
         is_whole: Whether it was last read to what the API server says is its end.
         is_done: Whether it is.
+        refusal: The server's words, when the last attempt was not allowed; empty: it was.
     """
 
     def __init__(self) -> None:
         self.is_whole = False
         self.is_done = False
+        self.refusal = ""
         self._pauses = Pauses()
         self._job_ended = False
         self._container_ended = False
@@ -31,6 +33,7 @@ class LogProgress:
         """Note what is known when an attempt begins."""
         self._job_ended = job_ended
         self._container_ended = container_ended
+        self.refusal = ""
 
     def note(self, *, whole: bool, new: bool) -> None:
         """Note what an attempt gave.
@@ -51,6 +54,11 @@ class LogProgress:
         self.is_whole = False
         if new:
             self.note(whole=False, new=True)
+
+    def note_refused(self, words: str) -> None:
+        """Note an attempt that was not allowed: by an API server that starts, say, which passes."""
+        self.refusal = words
+        self._attempts_after_end += self._job_ended
 
     @property
     def is_given_up(self) -> bool:

@@ -170,16 +170,19 @@ class OutputReader:
             try:
                 progress.note(whole=self._copy_once(now, position), new=self._delivered > before)
             except ApiRefusal as error:
-                if error.status == NOT_FOUND or isinstance(error, AccessRefused):
+                if error.status == NOT_FOUND:
                     self._tell_lost(instance, progress, error.message)
                     break
-                progress.note(whole=False, new=False)
+                if isinstance(error, AccessRefused):
+                    progress.note_refused(error.message)
+                else:
+                    progress.note(whole=False, new=False)
             except InfrastructureNotAvailable:
                 progress.note_out_of_reach(new=self._delivered > before)
             if progress.is_done:
                 break
             if progress.is_given_up:
-                self._logger.warning("The output of %s could not be read to its end.", self._label(instance))
+                self._tell_given_up(instance, progress)
                 break
             self._wait(instance, progress)
         self._tell_problems(instance, position)
@@ -224,7 +227,7 @@ class OutputReader:
     def _wait(self, instance: Instance, progress: LogProgress) -> None:
         """Wait before the log is read once more."""
         with self._changed:
-            if progress.is_whole:  # the container has ended, then, and that is told in a moment
+            if progress.is_whole and not progress.refusal:  # the container has ended: that is told in a moment
                 self._changed.wait_for(
                     lambda: self._closed or self._job_ended or self._now(instance).has_ended, _END_FOLLOWS_SECONDS
                 )
@@ -237,6 +240,12 @@ class OutputReader:
     def _tell_lost(self, instance: Instance, progress: LogProgress, why: str) -> None:
         if not progress.is_whole:  # else nothing says that anything is missing
             self._logger.warning("Output of %s is lost, its log cannot be read: %s", self._label(instance), why)
+
+    def _tell_given_up(self, instance: Instance, progress: LogProgress) -> None:
+        if progress.refusal:
+            self._tell_lost(instance, progress, progress.refusal)
+        else:
+            self._logger.warning("The output of %s could not be read to its end.", self._label(instance))
 
     def _tell_problems(self, instance: Instance, position: LogPosition) -> None:
         if position.has_gap:

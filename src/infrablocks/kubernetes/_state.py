@@ -117,7 +117,7 @@ def _failed(job: Mapping[str, Any], pods: Sequence[PodState], condition: Mapping
             f"{_of_it(outcome.message, label)}",
         )
     settled = pod is not None and (pod.is_deleted or pod.phase == "Failed" or pod.termination is not None)
-    return _ending(job, pod, outcome, is_settled=settled)
+    return _ending(job, pod, outcome, is_settled=settled, finished_at=parse_time(condition.get("lastTransitionTime")))
 
 
 def _of_it(message: str, label: str) -> str:
@@ -154,6 +154,7 @@ def _ending(
     is_settled: bool,
     finished_at: datetime | None = None,
 ) -> Ending:
+    """Put an end together; `finished_at` is that of the Job, which counts where its pod does not tell."""
     termination = None if pod is None else pod.termination
     started_at = None if termination is None else termination.started_at
     if started_at is None and pod is not None and pod.container is not None:

@@ -151,19 +151,21 @@ def _record_path(host: str, pid: int) -> str:
 
 
 def _write_private(path: str, data: bytes) -> None:
-    """Write a file that only its owner may read. Nobody looks for it before the run is reported, which comes later."""
+    """Write a file that only its owner may read, and that is there whole or not at all."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    unfinished = f"{path}.new"
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(unfinished, flags, 0o600)
     except FileNotFoundError:
         folder = Path(path).parent
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = os.open(unfinished, flags, 0o600)
     try:
         os.write(descriptor, data)
     finally:
         os.close(descriptor)
+    os.replace(unfinished, path)  # noqa: PTH105 (as for `_record_path`)
 
 
 @cache

@@ -25,7 +25,7 @@ def left_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, 
         case "process" | "detached process" as name:
             return lambda script: Process(command=["sh", "-c", script], on_cancel="leave", detached=name != "process")
         case "kubernetes":
-            monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("cluster").kubeconfig))
+            monkeypatch.setenv("KUBECONFIG", str(request.getfixturevalue("runner").kubeconfig))
             return lambda script: KubernetesJob(
                 command=["sh", "-c", script],
                 on_cancel="leave",

@@ -9,10 +9,12 @@ import pytest
 
 from infrablocks import KubernetesClusterConfig, KubernetesJob
 from tests.cancellation.checkpoints import Held, Reported, cancelled_at
+from tests.processes import wait_until
 from tests.reap.agents import watches
 
 if TYPE_CHECKING:
     from tests.cancellation.checkpoints import Way
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(240)]
@@ -23,14 +25,18 @@ BATCH = 8
 class Attempt:
     """One run that is cancelled at one checkpoint."""
 
-    def __init__(self, number: int, config: KubernetesClusterConfig, namespace: str, **fields: Any) -> None:
+    def __init__(
+        self, number: int, cluster: Kubernetes, config: KubernetesClusterConfig, namespace: str, **fields: Any
+    ) -> None:
         self.number = number
+        self.goes_on = False
+        self._cluster = cluster
         self.reported = Reported()
         self.has_reached = False
         self._block = KubernetesJob(
             image="busybox:test",
             image_pull_policy="IfNotPresent",
-            command=["sh", "-c", "echo running"],
+            command=["sh", "-c", "echo running; sleep 3"],
             env={"PREFECT_API_KEY": "secret"},
             namespace=namespace,
             cluster_config=config,
@@ -39,16 +45,45 @@ class Attempt:
         )
 
     async def run(self, way: Way) -> None:
-        """Run and cancel it."""
+        """Run and cancel it, and look whether its Job goes on when that has returned."""
         self.has_reached = await cancelled_at(
             self.number, lambda: self._block.run(self.reported, output=lambda _stream, _line: None), way
         )
+        if self.reported.identifier is not None:
+            self.goes_on = await anyio.to_thread.run_sync(self._goes_on)
+
+    @property
+    def job_name(self) -> str:
+        """The name of the reported Job."""
+        return str(self.reported.identifier).rpartition(":")[2]
+
+    def _goes_on(self) -> bool:
+        """Say whether the Job is there and has not ended."""
+        jobs = self._cluster.api("GET", f"/apis/batch/v1/namespaces/{self._block.namespace}/jobs")["items"]
+        return any(job["metadata"]["name"] == self.job_name and not job["status"].get("conditions") for job in jobs)
+
+
+def secrets_of_no_job(cluster: Kubernetes, namespace: str) -> list[str]:
+    """Give the Secrets whose Job is not there: none was made for them, or the cluster has not yet tidied up."""
+    jobs = cluster.api("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
+    uids = {job["metadata"]["uid"] for job in jobs}
+    secrets = cluster.api("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]
+    return [
+        secret["metadata"]["name"]
+        for secret in secrets
+        if not uids & {owner["uid"] for owner in secret["metadata"].get("ownerReferences", [])}
+    ]
 
 
 @pytest.mark.parametrize("on_cancel", ["kill", "leave"])
 @pytest.mark.parametrize("way", ["scope", "task"])
-async def test_cancelled_at_each_checkpoint(
-    cluster: Kubernetes, kubernetes_namespace: str, anyio_backend: str, way: Way, on_cancel: Literal["kill", "leave"]
+async def test_cancelled_at_each_checkpoint(  # noqa: PLR0917 (fixtures)
+    cluster: Kubernetes,
+    runner: Account,
+    kubernetes_namespace: str,
+    anyio_backend: str,
+    way: Way,
+    on_cancel: Literal["kill", "leave"],
 ) -> None:
     """Whichever checkpoint it is: what was not reported is gone, what was is killed or goes on, as was told."""
     if way == "task" and anyio_backend != "asyncio":
@@ -59,13 +94,14 @@ async def test_cancelled_at_each_checkpoint(
         return sorted(item["metadata"]["name"] for item in cluster.api("GET", path)["items"])
 
     assert await anyio.to_thread.run_sync(jobs) == []
-    config = await anyio.to_thread.run_sync(KubernetesClusterConfig.from_file, cluster.kubeconfig)
+    config = await anyio.to_thread.run_sync(KubernetesClusterConfig.from_file, runner.kubeconfig)
     held = Held()
     attempts: list[Attempt] = []
     while all(attempt.has_reached for attempt in attempts):
         count = len(attempts)
         batch = [
-            Attempt(count + number, config, kubernetes_namespace, on_cancel=on_cancel) for number in range(1, BATCH + 1)
+            Attempt(count + number, cluster, config, kubernetes_namespace, on_cancel=on_cancel)
+            for number in range(1, BATCH + 1)
         ]
         async with anyio.create_task_group() as tasks:
             for attempt in batch:
@@ -73,17 +109,16 @@ async def test_cancelled_at_each_checkpoint(
         attempts += batch
     there = await anyio.to_thread.run_sync(jobs)
     reported = [attempt for attempt in attempts if attempt.reported.identifier is not None]
-    expected = [
-        str(attempt.reported.identifier).rpartition(":")[2]
-        for attempt in reported
-        if on_cancel == "leave" or not attempt.has_reached
-    ]
+    expected = [attempt.job_name for attempt in reported if on_cancel == "leave" or not attempt.has_reached]
     assert 3 < sum(attempt.has_reached for attempt in attempts) < len(attempts)
     if on_cancel == "kill":
+        assert [attempt.number for attempt in reported if attempt.goes_on] == []
         # One that ended just before its run was cancelled stays, as any that has ended.
-        assert set(there) <= {str(attempt.reported.identifier).rpartition(":")[2] for attempt in reported}
+        assert set(there) <= {attempt.job_name for attempt in reported}
         assert set(expected) <= set(there)
     else:
+        assert any(attempt.goes_on for attempt in reported)
         assert there == sorted(expected)
+    await anyio.to_thread.run_sync(wait_until, lambda: secrets_of_no_job(cluster, kubernetes_namespace) == [])
     await anyio.to_thread.run_sync(held.wait_until_let_go)
     assert (watches(), await anyio.to_thread.run_sync(jobs)) == ([], there)

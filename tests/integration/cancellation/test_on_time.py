@@ -43,8 +43,7 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
         case "process" | "detached process" as name:
             return Case(Process(**fields, detached=name != "process"), GRACE_SECONDS + LATE_SECONDS)
         case "kubernetes":
-            cluster = request.getfixturevalue("cluster")
-            config = KubernetesClusterConfig.from_file(cluster.kubeconfig)
+            config = KubernetesClusterConfig.from_file(request.getfixturevalue("runner").kubeconfig)
             namespace = request.getfixturevalue("kubernetes_namespace")
             image = {"image": "busybox:test", "image_pull_policy": "IfNotPresent"}
             block = KubernetesJob(**fields, **image, namespace=namespace, cluster_config=config)

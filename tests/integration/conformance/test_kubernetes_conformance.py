@@ -14,6 +14,7 @@ from infrablocks.testing import Capability, InfrastructureConformance, MakeBlock
 from tests.engines import images
 
 if TYPE_CHECKING:
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
 
@@ -33,9 +34,9 @@ class TestKubernetesJob(InfrastructureConformance):
         return "asyncio"
 
     @pytest.fixture
-    def make_block(self, cluster: Kubernetes, kubernetes_namespace: str, monkeypatch: pytest.MonkeyPatch) -> MakeBlock:
+    def make_block(self, runner: Account, kubernetes_namespace: str, monkeypatch: pytest.MonkeyPatch) -> MakeBlock:
         """Blocks of busybox in a namespace of the test."""
-        monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+        monkeypatch.setenv("KUBECONFIG", str(runner.kubeconfig))
         return partial(KubernetesJob, image=images.BUSYBOX, namespace=kubernetes_namespace)
 
     @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,11 +13,13 @@ from infrablocks import DockerContainer, OutputCursor
 from tests.attach.agents import Agent
 from tests.engines import images
 from tests.integration.docker_engine.driving import Lines
-from tests.integration.own_containers import LABEL
+from tests.integration.own_containers import LABEL, own_containers
 from tests.processes import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import docker
 
     from tests.engines import ContainerEngine
 
@@ -77,13 +80,18 @@ async def test_an_agent_is_killed_between_a_thousand_lines(
     assert result.status_code == 7
 
 
-async def test_agents_are_killed_at_any_moment(engine: ContainerEngine, block: Path, tmp_path: Path) -> None:
-    """Twenty agents, each killed after another number of lines: twenty right results, no line lost or doubled."""
-    for moment in range(0, 1000, 200):
-        agents = [Agent(tmp_path / f"agent-{moment}-{number}", block) for number in range(4)]
+async def test_agents_are_killed_at_any_moment(
+    client: docker.DockerClient, test_label: str, block: Path, tmp_path: Path
+) -> None:
+    """Twenty agents, killed at random moments: twenty right results, no line lost or doubled, nothing orphaned."""
+    moments = sorted(random.sample(range(950), 20))
+    known: list[str] = []
+    for first in range(0, 20, 4):
+        agents = [Agent(tmp_path / f"agent-{first + number}", block) for number in range(4)]
         identifiers = [agent.identifier() for agent in agents]
-        for number, agent in enumerate(agents):
-            await until_stored(agent, moment + 50 * number)
+        known += identifiers
+        for moment, agent in zip(moments[first:], agents, strict=False):
+            await until_stored(agent, moment)
             agent.kill()
         for agent, identifier in zip(agents, identifiers, strict=True):
             lines = Lines()
@@ -91,4 +99,5 @@ async def test_agents_are_killed_at_any_moment(engine: ContainerEngine, block: P
             result = await DockerContainer().attach(identifier, after=cursor, output=lines)
             assert stored + [line for _, line in lines.lines] == NUMBERED
             assert result.status_code == 7
-    assert engine.is_up()
+    there = {str(each.id): each.attrs["State"] for each in own_containers(client, test_label)}
+    assert there == dict.fromkeys(known, "exited")

@@ -23,6 +23,13 @@ def numbered(count: int) -> str:
     return "".join(f"line {number}\n" for number in range(1, count + 1))
 
 
+def known_of_log(text: str, daemon: DockerDaemon, driver: str) -> str:
+    """Leave out what the engine itself loses of lines that are longer than 16 KiB, which its log has in pieces."""
+    if driver == "json-file":  # a character that stands in two of them
+        return "".join(character for character in text if character.isascii())
+    return text.replace("\n", "") if daemon.name == "docker20" else text  # the newline
+
+
 async def test_streams_are_kept_apart(engine: ContainerEngine, test_label: str) -> None:
     """stdout and stderr come on their own streams (PITFALL 25)."""
     lines = Lines()
@@ -35,15 +42,18 @@ async def test_streams_are_kept_apart(engine: ContainerEngine, test_label: str) 
 @pytest.mark.parametrize("driver", ["local", "json-file"])
 async def test_bytes_are_exact(daemon: DockerDaemon, test_label: str, driver: str) -> None:
     """Blanks, empty lines, long lines, characters of several bytes and a last line without newline (23, 24)."""
-    lines = Lines()
+    lines, again = Lines(), Lines()
     script = (
         r"printf '  blanks  \n\n\ttab\r\n'; head -c 40000 /dev/zero | tr '\0' x; echo;"
         r"for i in $(seq 20000); do printf 'äöü€'; done; echo; printf 'last'"
     )
-    await run(settings(script, test_label=test_label, log_config={"type": driver}), lines)
+    container = settings(script, test_label=test_label, log_config={"type": driver}, auto_remove=False)
+    result = await run(container, lines)
+    await attach(result.identifier, again)
     assert daemon.is_up()
     expected = "  blanks  \n\n\ttab\r\n" + "x" * 40000 + "\n" + "äöü€" * 20000 + "\nlast"
     assert lines.text("stdout") == expected
+    assert known_of_log(again.text("stdout"), daemon, driver) == known_of_log(expected, daemon, driver)
 
 
 async def test_what_is_not_utf8(engine: ContainerEngine, test_label: str) -> None:

@@ -91,6 +91,20 @@ def test_states(status: str, code: int, expected: WorkloadStatus) -> None:
     assert container_state({"State": {"Status": status, "ExitCode": code}}).workload_status is expected
 
 
+@pytest.mark.parametrize("missing", [{}, {"ExitCode": None}], ids=["missing", "null"])
+@pytest.mark.parametrize("status", ["exited", "stopped", "dead"])
+def test_no_exit_code(missing: dict[str, None], status: str) -> None:
+    """A container that has ended, and whose code the engine does not tell, has not succeeded."""
+    state = container_state({"State": {"Status": status, "Error": "lost", **missing}})
+    assert state.workload_status is WorkloadStatus.UNKNOWN
+    result = ended_result("x" * 64, state)
+    assert (result.status_code, result.reason) == (-1, Reason.UNKNOWN)
+    assert result.message == (
+        f"Docker container {'x' * 12!r} has ended; the engine does not tell its exit code. Its output may tell how. "
+        "The engine says: lost"
+    )
+
+
 def test_out_of_memory() -> None:
     """It wins over the signal; a container that goes on after one of its processes was killed has not failed by it."""
     state = {"Status": "exited", "ExitCode": 137, "OOMKilled": True}

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from infrablocks._threads import run_in_worker_thread
-from infrablocks.docker import _client
+from infrablocks.docker import DockerRegistry
 from infrablocks.docker._settings import RegistryCredentials
 from infrablocks.docker.image_pull_policy import ImagePullPolicy
 from infrablocks.exceptions import ImagePullError, InfrastructureNotAvailable
@@ -150,14 +150,20 @@ async def test_always_does_not_run_a_stale_image(
     assert pushed
 
 
+@pytest.mark.parametrize("after", ["nothing", "headers"])
 async def test_a_pull_that_stalls(
-    pushed: tuple[str, str, str], proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch
+    pushed: tuple[str, str, str], proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
-    """A pull that tells nothing is given up (PITFALL 11)."""
-    monkeypatch.setattr("infrablocks.docker._pull.STALL_SECONDS", 1.0)
-    proxy.hold_answer("/images/create")
-    with pytest.raises((ImagePullError, InfrastructureNotAvailable), match="nothing came|did not answer in time"):
-        await run(settings("true", image=f"{pushed[0]}:{pushed[1]}", credentials=CREDENTIALS, test_label=test_label))
+    """A pull that tells nothing is given up, and the error says after how long (PITFALL 11)."""
+    monkeypatch.setattr("infrablocks.docker._pull.STALL_SECONDS", 1.5)
+    {"nothing": proxy.hold_answer, "headers": proxy.hold_body}[after]("/images/create")
+    image = f"{pushed[0]}:{pushed[1]}"
+    with pytest.raises(ImagePullError) as caught:
+        await run(settings("true", image=image, credentials=CREDENTIALS, test_label=test_label))
+    assert str(caught.value) == (
+        f"Image {image!r} could not be pulled: nothing came from the engine for 1.5 seconds. Check whether it hangs, "
+        "and whether it reaches the registry."
+    )
 
 
 async def test_a_pull_that_is_broken_off(pushed: tuple[str, str, str], proxy: FaultProxy, test_label: str) -> None:
@@ -168,20 +174,32 @@ async def test_a_pull_that_is_broken_off(pushed: tuple[str, str, str], proxy: Fa
     assert proxy.count("/start") == 0
 
 
-async def test_login(registry: Registry, engine: ContainerEngine) -> None:
-    """The engine's reply is returned; wrong credentials are an error without the password."""
+@pytest.mark.parametrize("reauth", [True, False])
+async def test_login(registry: Registry, proxy: FaultProxy, engine: ContainerEngine, *, reauth: bool) -> None:
+    """The engine is asked each time, also by who is logged in; wrong credentials are an error without the password."""
     assert registry.is_up()
+    folder = Path(os.environ["DOCKER_CONFIG"])
+    folder.mkdir()
+    token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    (folder / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": token}}}))
+    right = DockerRegistry(username=USER, password=SecretStr(PASSWORD), registry_url=REGISTRY, reauth=reauth)
+    wrong = right.model_copy(update={"password": SecretStr("not-the-password")})
     if engine.name != "podman":  # 4.3 answers 500 to every login at a registry without TLS; pulls work
-        reply = await run_in_worker_thread(lambda: _client.login(CREDENTIALS, reauth=True))
+        reply = await run_in_worker_thread(right.login)
         assert "Succeeded" in str(reply.get("Status"))
+        assert PASSWORD not in str(reply)
     with pytest.raises(InfrastructureNotAvailable, match="Could not log in") as caught:
-        await run_in_worker_thread(lambda: _client.login(WRONG, reauth=True))
+        await run_in_worker_thread(wrong.login)
     assert "not-the-password" not in str(caught.value)
+    assert proxy.count("POST /auth") == (1 if engine.name == "podman" else 2)
 
 
-async def test_a_cancelled_pull_ends_at_once(pushed: tuple[str, str, str], proxy: FaultProxy, test_label: str) -> None:
+@pytest.mark.parametrize("after", ["nothing", "headers"])
+async def test_a_cancelled_pull_ends_at_once(
+    pushed: tuple[str, str, str], proxy: FaultProxy, test_label: str, after: str
+) -> None:
     """A run that is cancelled does not wait for its pull."""
-    proxy.hold_body("/images/create")
+    {"nothing": proxy.hold_answer, "headers": proxy.hold_body}[after]("/images/create")
     image = f"{pushed[0]}:{pushed[1]}"
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:

@@ -16,6 +16,7 @@ from tests.processes import wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -31,9 +32,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def job(cluster: Kubernetes, kubernetes_namespace: str, monkeypatch: pytest.MonkeyPatch) -> KubernetesJob:
+def job(runner: Account, kubernetes_namespace: str, monkeypatch: pytest.MonkeyPatch) -> KubernetesJob:
     """A Job that prints 1,000 lines in a good second, for agents that find the cluster in their environment."""
-    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(runner.kubeconfig))
     command = ["sh", "-c", SCRIPT]
     return KubernetesJob(
         image="busybox:test", image_pull_policy="IfNotPresent", namespace=kubernetes_namespace, command=command
@@ -71,8 +72,11 @@ async def test_an_agent_is_killed_between_a_thousand_lines(job: KubernetesJob, b
     assert await go_on(job, agent, identifier) == (NUMBERED, 7)
 
 
-async def test_agents_are_killed_at_any_moment(job: KubernetesJob, block: Path, tmp_path: Path) -> None:
-    """Twenty agents, killed at random moments from the report to the end: twenty right results and outputs."""
+async def test_agents_are_killed_at_any_moment(
+    cluster: Kubernetes, job: KubernetesJob, block: Path, tmp_path: Path
+) -> None:
+    """Twenty agents, killed at random moments from the report to the end: twenty right results, nothing orphaned."""
+    known: list[str] = []
     for round_ in range(4):
         agents = [Agent(tmp_path / f"agent-{round_}-{number}", block) for number in range(5)]
         identifiers = [await anyio.to_thread.run_sync(agent.identifier) for agent in agents]
@@ -81,3 +85,7 @@ async def test_agents_are_killed_at_any_moment(job: KubernetesJob, block: Path, 
             agent.kill()
         for agent, identifier in zip(agents, identifiers, strict=True):
             assert await go_on(job, agent, identifier) == (NUMBERED, 7)
+        known += [identifier.rpartition(":")[2] for identifier in identifiers]
+    jobs = await anyio.to_thread.run_sync(cluster.api, "GET", f"/apis/batch/v1/namespaces/{job.namespace}/jobs")
+    assert sorted(each["metadata"]["name"] for each in jobs["items"]) == sorted(known)
+    assert [each["metadata"]["name"] for each in jobs["items"] if not each["status"].get("conditions")] == []

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from infrablocks.kubernetes import KubernetesJob
+from infrablocks.kubernetes import KubernetesClusterConfig, KubernetesJob
 
 if TYPE_CHECKING:
-    from infrablocks.kubernetes import KubernetesClusterConfig
+    from tests.engines.cluster_access import Account
 
 # What is tested is what arrives in the container, whatever the event loop.
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
+
+
+@pytest.fixture
+def config(runner: Account) -> KubernetesClusterConfig:
+    """Give the block that says which cluster, for somebody with the documented rights."""
+    return KubernetesClusterConfig.from_file(runner.kubeconfig)
 
 
 @pytest.mark.parametrize("secrets", ["secret", "inline"])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -24,8 +25,8 @@ WAIT_SECONDS = 60.0
 
 
 @pytest.fixture
-def infrablocks(tmp_path: Path, cluster: Kubernetes) -> Iterator[CommandLine]:
-    command_line = CommandLine(tmp_path, KUBECONFIG=str(cluster.kubeconfig))
+def infrablocks(tmp_path: Path, runner: Account) -> Iterator[CommandLine]:
+    command_line = CommandLine(tmp_path, KUBECONFIG=str(runner.kubeconfig))
     yield command_line
     command_line.end_all()
 
@@ -136,12 +137,33 @@ def test_preview_by_the_cluster(infrablocks: CommandLine, run: tuple[str, ...]) 
 
 def test_doctor(infrablocks: CommandLine, cluster: Kubernetes, kubernetes_namespace: str) -> None:
     """The cluster is named with version, address and context; namespace and rights are looked at."""
-    done = infrablocks("doctor", "--namespace", kubernetes_namespace)
+    done = infrablocks("doctor", "--namespace", kubernetes_namespace, KUBECONFIG=str(cluster.kubeconfig))
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if "kubernetes: " in line[9:23]] == [
         f"ok       kubernetes: cluster: Kubernetes v1.37.2 at {cluster.address} (context 'tests')",
         f"ok       kubernetes: namespace: '{kubernetes_namespace}' exists",
         f"ok       kubernetes: rights: all that a run needs in '{kubernetes_namespace}'",
+    ]
+
+
+def test_doctor_with_the_documented_rights(infrablocks: CommandLine, kubernetes_namespace: str) -> None:
+    """They are enough; that the namespace is there they do not let one see."""
+    done = infrablocks("doctor", "--namespace", kubernetes_namespace)
+    assert (done.returncode, [line for line in done.stdout.splitlines() if "kubernetes: " in line][1:]) == (
+        0,
+        [
+            f"ok       kubernetes: namespace: '{kubernetes_namespace}'; this user may not see whether it exists",
+            f"ok       kubernetes: rights: all that a run needs in '{kubernetes_namespace}'",
+        ],
+    )
+
+
+def test_doctor_about_no_namespace(infrablocks: CommandLine, cluster: Kubernetes) -> None:
+    """Who may see namespaces is told that there is none of this name."""
+    done = infrablocks("doctor", "--namespace", "no-such", KUBECONFIG=str(cluster.kubeconfig))
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if "kubernetes: namespace" in line] == [
+        "broken   kubernetes: namespace: there is no namespace 'no-such': make it, or choose another"
     ]
 
 

@@ -10,7 +10,6 @@ import pytest
 from infrablocks.kubernetes import KubernetesClusterConfig
 from tests.integration.kubernetes_client.api_proxy import ApiProxy
 from tests.integration.kubernetes_run.driving import Jobs
-from tests.integration.kubernetes_run.least_rights import documented_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 def anyio_backend() -> str:
     """These tests are about clusters; one of them runs a Job on both event loops."""
     return "asyncio"
-
-
-@pytest.fixture
-def runner(cluster: Kubernetes, kubernetes_namespace: str) -> Account:
-    """Who runs the Jobs: somebody with the rights that the documentation asks for, and no others."""
-    return cluster.service_account(kubernetes_namespace, rules=documented_rules(), name="runner")
 
 
 @pytest.fixture

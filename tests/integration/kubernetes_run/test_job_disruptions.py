@@ -13,6 +13,7 @@ from tests.engines.fake_nodes import FakeNodes
 from tests.integration.kubernetes_run.driving import Identifier, Jobs, Lines, in_pod, run_all, until
 
 if TYPE_CHECKING:
+    from infrablocks.base import InfrastructureResult
     from infrablocks.kubernetes import KubernetesJob
     from tests.engines.kubernetes import Kubernetes
 
@@ -57,6 +58,7 @@ async def test_ends(cluster: Kubernetes, jobs: Jobs) -> None:
         "pull": "not present",
     }
     assert {name: story.message for name, story in stories.items() if words[name] not in story.message} == {}
+    assert _known_times(stories["evicted"].result) == ["created_at", "finished_at"]
 
 
 @pytest.mark.timeout(150)
@@ -77,6 +79,16 @@ async def test_node_is_lost(cluster: Kubernetes, jobs: Jobs) -> None:
             nodes.lose()
             nodes.remove()
     assert [(result.status_code, result.reason) for result in results] == [(-1, Reason.EVICTED)]
+    assert _known_times(results[0]) == ["created_at", "started_at", "finished_at"]
+
+
+def _known_times(result: InfrastructureResult | None) -> list[str]:
+    """Name the times that are told, which come one after the other."""
+    assert result is not None
+    times = {name: getattr(result, name) for name in ("created_at", "started_at", "finished_at")}
+    known = {name: moment for name, moment in times.items() if moment is not None}
+    assert sorted(known.values()) == list(known.values())
+    return list(known)
 
 
 def _is_running(jobs: Jobs) -> bool:

@@ -80,6 +80,7 @@ async def test_ends(jobs: Jobs) -> None:
     assert "init container 'init' exited with status code 9" in stories["init container"].message
     assert "14 seconds (job_watch_timeout_seconds)" in stories["time limit"].message
     _check_times(stories["3"].result)
+    _check_times(stories["deadline"].result)
 
 
 def _check_times(result: InfrastructureResult | None) -> None:

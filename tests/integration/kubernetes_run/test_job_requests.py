@@ -16,15 +16,23 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 
+OF_ALL_RUNS = r"labelSelector=infrablocks.io/run-id(&|$| in )"
+
+
 def requests(proxy: ApiProxy, namespace: str) -> list[str]:
-    """Give the requests that are not those of a list and watch, in short."""
-    lines = [line for line in proxy.lines() if not re.search(r"labelSelector=infrablocks.io/run-id(&|$| in )", line)]
-    short = [line.partition("?")[0].replace(f"/namespaces/{namespace}", "") for line in lines]
-    return sorted(re.sub(r"pods/[^/]+/log", "pods/POD/log", line) for line in short)
+    """Give the requests in short, in the order of the alphabet; those of a list and watch are called so."""
+    return sorted(_short(line, namespace) for line in proxy.lines())
+
+
+def _short(line: str, namespace: str) -> str:
+    short = line.partition("?")[0].replace(f"/namespaces/{namespace}", "")
+    if re.search(OF_ALL_RUNS, line):
+        return short.replace("GET", "watch" if "watch=true" in line else "list")
+    return re.sub(r"pods/[^/]+/log", "pods/POD/log", short)
 
 
 async def test_requests_of_a_run(proxied: Jobs, proxy: ApiProxy) -> None:
-    """A run makes its Job and its Secret and reads its log; the rights are asked for once, and nothing else is."""
+    """A run makes its Job and its Secret and reads its log twice; all others are for all runs together, once each."""
     blocks = {
         "plain": proxied.block("true", stream_output=False),
         "streamed": proxied.block("echo hi"),
@@ -32,10 +40,23 @@ async def test_requests_of_a_run(proxied: Jobs, proxy: ApiProxy) -> None:
     }
     stories = await run_all(blocks)
     assert {story.summary[0] for story in stories.values()} == {0}
-    made = ["POST /api/v1/secrets", *["POST /apis/batch/v1/jobs"] * 3]
-    told = requests(proxy, proxied.namespace)
-    review = "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
-    assert told == ["GET /api/v1/pods/POD/log", "GET /api/v1/pods/POD/log", made[0], review, *made[1:]]
+    assert requests(proxy, proxied.namespace) == [
+        *["GET /api/v1/pods/POD/log"] * 2,
+        "POST /api/v1/secrets",
+        "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        *["POST /apis/batch/v1/jobs"] * 3,
+        *["list /api/v1/pods", "list /apis/batch/v1/jobs"],
+        *["watch /api/v1/pods", "watch /apis/batch/v1/jobs"],
+    ]
+
+
+async def test_one_run_that_does_all(proxied: Jobs, proxy: ApiProxy) -> None:
+    """With a Secret and its output a run makes five requests at most, besides those that count for all runs."""
+    stories = await run_all({"job": proxied.block("echo hi", env={"A": SecretStr("hush")})})
+    assert stories["job"].summary == (0, "Completed", "hi\n")
+    shared = [line for line in proxy.lines() if re.search(f"{OF_ALL_RUNS}|selfsubjectrulesreviews", line)]
+    slow = proxy.lines("/events")  # of a cluster that takes its time to make a pod
+    assert (len(shared), len(proxy.requests) - len(shared) - len(slow) <= 5) == (5, True), proxy.lines()
 
 
 @pytest.mark.parametrize("kind", ["jobs", "secrets"])

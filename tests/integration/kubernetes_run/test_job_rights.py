@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from infrablocks.exceptions import InfrastructureNotAvailable
 from infrablocks.kubernetes import KubernetesClusterConfig
 from tests.integration.kubernetes_run.driving import NOTHING_LEFT, Jobs, Lines, run_all, until
-from tests.integration.kubernetes_run.least_rights import documented_rules
+from tests.integration.least_rights import documented_rules
 
 if TYPE_CHECKING:
     from tests.engines.cluster_access import Account
@@ -58,7 +58,22 @@ async def test_missing_right(cluster: Kubernetes, jobs: Jobs) -> None:
         for name, story in stories.items()
         if not all(word in story.message for word in name.split())
     }
-    assert (unnamed, jobs.named("jobs"), jobs.named("pods")) == ({}, [], [])
+    assert (unnamed, jobs.left()) == ({}, NOTHING_LEFT)
+    assert [name for name, story in stories.items() if "hush" in story.message] == []
+
+
+async def test_wrong_token(cluster: Kubernetes, jobs: Jobs) -> None:
+    """A run with a token that nobody has says which cluster does not take it and what to do, and not the token."""
+    kubeconfig = cluster.kubeconfig_for(f"wrong-{jobs.namespace}", token="s3cret-token")
+    config = await anyio.to_thread.run_sync(KubernetesClusterConfig.from_file, kubeconfig)
+    story = (await run_all({"job": replace(jobs, config=config).block("true")}))["job"]
+    assert isinstance(story.error, InfrastructureNotAvailable)
+    assert story.message == (
+        f"The Kubernetes cluster at {cluster.address} does not accept the credentials (401 Unauthorized): the token or "
+        "certificate is wrong or has expired. Log in again, or put valid ones into the kubeconfig or the "
+        "cluster_config."
+    )
+    assert jobs.left() == NOTHING_LEFT
 
 
 async def test_least_rights(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:

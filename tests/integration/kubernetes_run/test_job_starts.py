@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from tests.integration.kubernetes_run.driving import NOTHING_LEFT, OUR_CONTAINER, Jobs, added, in_pod, run_all, until
 
@@ -22,7 +23,7 @@ async def test_cannot_start(jobs: Jobs, admin_jobs: Jobs) -> None:
     blocks = {
         "invalid image": jobs.block("true", image="BAD NAME"),
         "missing image": jobs.block("true", image="127.0.0.1:1/nope:1"),
-        "missing ConfigMap": jobs.block("true", customizations=from_map),
+        "missing ConfigMap": jobs.block("true", customizations=from_map, env={"A": SecretStr("hush")}),
         "missing volume": jobs.block(
             "true",
             pod_watch_timeout_seconds=8,
@@ -55,22 +56,36 @@ async def test_cannot_start(jobs: Jobs, admin_jobs: Jobs) -> None:
         "no namespace": 'namespaces "no-such-namespace" not found',
     }
     assert {name for name, word in words.items() if word not in stories[name].message} == set()
-    assert jobs.left() == NOTHING_LEFT
+    assert "hush" not in stories["missing ConfigMap"].message
+    assert {**jobs.left(), "secrets": []} == NOTHING_LEFT
+    await until(lambda: jobs.left() == NOTHING_LEFT)  # the cluster removes a Secret after its Job
 
 
 async def test_quota(jobs: Jobs) -> None:
     """A quota that is used up fails the run at once, with the numbers."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "0"}}}
     jobs.create("resourcequotas", quota)
-    await until(lambda: _is_enforced(jobs))
+    await until(lambda: _is_enforced(jobs, "pods"))
     story = (await run_all({"job": jobs.block("true")}))["job"]
     assert (story.summary, jobs.left()) == ((-1, "ConfigError", ""), NOTHING_LEFT)
     assert "exceeded quota: few, requested: pods=1, used: pods=0, limited: pods=0" in story.message
 
 
-def _is_enforced(jobs: Jobs) -> bool:
+async def test_quota_of_secrets(jobs: Jobs) -> None:
+    """Where no Secret may be made, a run that needs one says so, without its value, and its Job does not stay."""
+    jobs.create("resourcequotas", {"metadata": {"name": "few"}, "spec": {"hard": {"count/secrets": "0"}}})
+    await until(lambda: _is_enforced(jobs, "count/secrets"))
+    story = (await run_all({"job": jobs.block("echo $A", env={"A": SecretStr("hush")})}))["job"]
+    assert (story.summary, jobs.named("jobs")) == ((-2, "WorkloadCreationError", ""), [])
+    await until(lambda: jobs.left() == NOTHING_LEFT)  # a pod that was made while the Job went may go a moment later
+    assert story.message.startswith(f"Kubernetes Secret could not be made in the namespace '{jobs.namespace}': ")
+    assert "exceeded quota: few, requested: count/secrets=1, used: count/secrets=0" in story.message
+    assert "hush" not in story.message
+
+
+def _is_enforced(jobs: Jobs, resource: str) -> bool:
     quota = jobs.cluster.api("GET", f"/api/v1/namespaces/{jobs.namespace}/resourcequotas/few")
-    return "pods" in (quota.get("status") or {}).get("used", {})
+    return resource in (quota.get("status") or {}).get("used", {})
 
 
 async def test_pod_security(cluster: Kubernetes, admin_jobs: Jobs) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.engines import ContainerEngine
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
     from tests.engines.prefect_server import PrefectServer
     from tests.integration.prefect_runs.flow_runs import PrefectApi
@@ -109,7 +110,7 @@ def any_kind(
         if request.param == "process":
             request.getfixturevalue("processes")
         elif request.param == "kubernetes":
-            stack.enter_context(_jobs(agent, server, flows, request.getfixturevalue("kubernetes_namespace")))
+            stack.enter_context(_jobs(agent, server, flows, request.getfixturevalue("runner")))
         else:
             stack.enter_context(_containers(agent, server, flows, cast("ContainerEngine", require(request.param))))
         yield agent
@@ -126,10 +127,10 @@ def _containers(agent: RunningAgent, server: PrefectServer, flows: Path, engine:
 
 
 @contextlib.contextmanager
-def _jobs(agent: RunningAgent, server: PrefectServer, flows: Path, namespace: str) -> Iterator[None]:
+def _jobs(agent: RunningAgent, server: PrefectServer, flows: Path, runner: Account) -> Iterator[None]:
     cluster = cast("Kubernetes", require("kubernetes"))
     address = cluster.node.network.machine_address
-    agent.variables["KUBECONFIG"] = str(cluster.kubeconfig)
+    agent.variables["KUBECONFIG"] = str(runner.kubeconfig)
     spec = "/spec/template/spec"
     volume = {"name": "flows", "hostPath": {"path": str(flows)}}
     mount = {"name": "flows", "mountPath": "/flows", "readOnly": True}
@@ -137,7 +138,7 @@ def _jobs(agent: RunningAgent, server: PrefectServer, flows: Path, namespace: st
         "/flows",
         type="kubernetes-job",
         image=prefect_image.load_into_cluster(cluster),
-        namespace=namespace,
+        namespace=runner.namespace,
         env={"PREFECT_API_URL": f"http://{address}:{server.port}/api"},
         customizations=[
             {"op": "add", "path": f"{spec}/volumes", "value": [volume]},

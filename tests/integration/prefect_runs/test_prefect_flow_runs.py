@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.engines import ContainerEngine
+    from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
     from tests.engines.prefect_server import PrefectServer
     from tests.integration.prefect_runs.flow_runs import PrefectApi
@@ -44,7 +45,9 @@ def container(
 
 
 @pytest.fixture
-def job(cluster: Kubernetes, kubernetes_namespace: str, server: PrefectServer, flows: Path) -> Iterator[KubernetesJob]:
+def job(
+    cluster: Kubernetes, runner: Account, kubernetes_namespace: str, server: PrefectServer, flows: Path
+) -> Iterator[KubernetesJob]:
     """A block that runs the flow runs of the server as Jobs, whose pods reach it at the machine's address."""
     address = cluster.node.network.machine_address
     image = prefect_image.load_into_cluster(cluster)
@@ -55,7 +58,7 @@ def job(cluster: Kubernetes, kubernetes_namespace: str, server: PrefectServer, f
         yield KubernetesJob(
             image=image,
             namespace=kubernetes_namespace,
-            cluster_config=KubernetesClusterConfig.from_file(cluster.kubeconfig),
+            cluster_config=KubernetesClusterConfig.from_file(runner.kubeconfig),
             env={"PREFECT_API_URL": f"http://{address}:{server.port}/api"},
             customizations=[
                 {"op": "add", "path": f"{spec}/volumes", "value": [volume]},

@@ -17,11 +17,12 @@ class ServerThatGoesAway:
     Args:
         port: The port of the other server on the loopback address.
         after: How many requests it answers.
+        keeps_last_answer: Whether it passes one request more on, and goes away before the answer.
     """
 
-    def __init__(self, port: int, after: int) -> None:
+    def __init__(self, port: int, after: int, *, keeps_last_answer: bool = False) -> None:
         class Handler(BaseHTTPRequestHandler):
-            left = after
+            left = after + keeps_last_answer
 
             def _pass_on(self) -> None:
                 if type(self).left == 0:
@@ -34,6 +35,9 @@ class ServerThatGoesAway:
                 answer = connection.getresponse()
                 content = answer.read()
                 connection.close()
+                if keeps_last_answer and type(self).left == 0:
+                    self.close_connection = True
+                    return
                 self.send_response(answer.status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()

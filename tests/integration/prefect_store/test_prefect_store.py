@@ -181,20 +181,50 @@ def test_what_prefect_saved_is_loaded_here(name: str, prefect: Callable[..., str
     assert current_store().load(key, with_secrets=False).data["token"] == "********"
 
 
-@pytest.mark.parametrize("answered", range(4))
-@pytest.mark.parametrize("overwrite", [False, True])
+# A type, its schema, the document; when that is there: where is it, and replace it.
+REQUESTS = {False: 3, True: 5}
+
+
+@pytest.mark.parametrize("keeps_last_answer", [False, True])
+@pytest.mark.parametrize(
+    ("overwrite", "answered"),
+    [(overwrite, answered) for overwrite in REQUESTS for answered in range(REQUESTS[overwrite])],
+)
 def test_a_server_that_goes_away(
-    answered: int, overwrite: bool, server: PrefectServer, name: str, monkeypatch: pytest.MonkeyPatch
+    server: PrefectServer,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    overwrite: bool,
+    answered: int,
+    keeps_last_answer: bool,
 ) -> None:
-    """Whenever the server goes away while a block is saved, the error says so and the block is there as it was."""
-    old = Process(command=["old"], labels={"a": "b"})
-    if overwrite:
-        old.save(name)
-    needed = 4 if overwrite else 2  # a type, its schema, the document; it is there: where is it, and replace it
-    with ServerThatGoesAway(server.port, after=min(answered, needed)) as gone:
+    """Whenever the server goes away while a block is saved, the error says so and the block is there as it was.
+
+    It is the new one, whole, if only the answer to the last request is lost.
+    """
+    old, new = Process(command=["old"], labels={"a": "b"}), Process(command=["new"])
+    old.save(name if overwrite else f"{name}-other")  # the server knows the type in any case
+    with ServerThatGoesAway(server.port, after=answered, keeps_last_answer=keeps_last_answer) as gone:
         monkeypatch.setenv("PREFECT_API_URL", gone.api_url)
         with pytest.raises(BlockStoreError, match="is out of reach"):
-            Process(command=["new"]).save(name, overwrite=overwrite)
+            new.save(name, overwrite=overwrite)
 
     monkeypatch.setenv("PREFECT_API_URL", server.api_url)
-    assert [Process.load(one) for one in Process.list() if one == name] == ([old] if overwrite else [])
+    before = [old] if overwrite else []
+    expected = [new] if keeps_last_answer and answered == REQUESTS[overwrite] - 1 else before
+    assert [Process.load(one) for one in Process.list() if one == name] == expected
+
+
+@pytest.mark.parametrize("overwrite", REQUESTS)
+def test_a_save_needs_so_many_requests(
+    overwrite: bool, server: PrefectServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server goes away after the last of them, at which nobody looks: the test above cuts each that there is."""
+    Process(command=["old"]).save(name if overwrite else f"{name}-other")
+    with ServerThatGoesAway(server.port, after=REQUESTS[overwrite]) as gone:
+        monkeypatch.setenv("PREFECT_API_URL", gone.api_url)
+        Process(command=["new"]).save(name, overwrite=overwrite)
+
+    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+    assert Process.load(name) == Process(command=["new"])
