@@ -53,7 +53,7 @@ async def test_ends(jobs: Jobs) -> None:
             customizations=added(activeDeadlineSeconds=15) + in_pod(terminationGracePeriodSeconds=1),
         ),
         "attempts": jobs.block("echo hi; exit 5", customizations=added(backoffLimit=1)),
-        "time limit": jobs.block(FOREVER, timeout_seconds=60, job_watch_timeout_seconds=14),
+        "time limit": jobs.block(FOREVER, timeout_seconds=60, job_watch_timeout_seconds=14, grace_seconds=20),
         "not streamed": jobs.block("echo hi; exit 3", stream_output=False),
         "gone at once": jobs.block("echo hi; exit 2", finished_job_ttl=0),
     }
