@@ -13,6 +13,7 @@ from infrablocks.kubernetes._instances import Instance
 from infrablocks.kubernetes._log_progress import LogProgress
 from infrablocks.kubernetes._logs import OutputReader
 from tests.kubernetes_client.api_server import PODS, Answer, ApiServer, status
+from tests.kubernetes_client.clock import Clock
 
 if TYPE_CHECKING:
     from infrablocks.kubernetes._client import Cluster
@@ -66,23 +67,17 @@ async def test_a_right_that_is_missing(
 
 def test_while_the_job_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that is refused is given up after the time in which a cluster that is out of reach is."""
-    clock = _Clock()
+    clock = Clock()
     monkeypatch.setattr(_log_progress, "time", clock)
     progress = LogProgress()
+    begun = clock.now
     for seconds in (0.0, 90.0, 179.0):
-        clock.now = seconds
+        clock.now = begun + seconds
         progress.begin(job_ended=False, container_ended=False)
         progress.note_refused("no")
         assert not progress.is_given_up
-    clock.now = 181.0
+    clock.now = begun + 181.0
     assert (progress.is_given_up, progress.refusal) == (True, "no")
     progress.begin(job_ended=False, container_ended=False)
     progress.note(whole=False, new=True)
     assert (progress.is_given_up, progress.refusal) == (False, "")
-
-
-class _Clock:
-    now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now

@@ -13,27 +13,13 @@ from infrablocks._threads import cancellation_requested, run_in_worker_thread
 from infrablocks.kubernetes import _job_calls
 from infrablocks.kubernetes._job_calls import JobAddress, remove_job
 from tests.kubernetes_client.api_server import JOBS, PODS, Answer, ApiServer, Request, status
+from tests.kubernetes_client.clock import Clock
 
 if TYPE_CHECKING:
     from infrablocks.kubernetes._client import Cluster
 
 LOGGER = logging.getLogger("infrablocks.kubernetes-job")
 ADDRESS = JobAddress("default", "mine", "uid-mine")
-
-
-class Clock:
-    """Goes on only where somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        """Say what time it is."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Go on."""
-        self.now += seconds
 
 
 @pytest.fixture
@@ -114,8 +100,8 @@ def test_a_right_that_is_missing(
 def test_a_pod_that_comes_late(plain_server: ApiServer, cluster: Cluster) -> None:
     """A pod that the Job's controller made while the Job went is told to go as well, and waited for."""
     made = {"metadata": {"name": "late", "namespace": "default", "uid": "uid-late"}}
-    listed = iter([[], [made], [made], [made], [made], []])
-    plain_server.answer(f"GET {PODS}", lambda _: Answer(200, {"items": next(listed)}), times=6)
+    listed = iter([[made], [made], []])
+    plain_server.answer(f"GET {PODS}", lambda _: Answer(200, {"items": next(listed)}), times=3)
     plain_server.answer(f"GET {JOBS}/mine", status(404, "NotFound", 'jobs.batch "mine" not found'), times=1000)
     assert remove_job(cluster, ADDRESS, LOGGER)
     assert plain_server.lines(f"DELETE {PODS}") == [f"DELETE {PODS}/late"] * 2

@@ -6,16 +6,7 @@ import pytest
 
 from infrablocks.kubernetes import _request_rate
 from infrablocks.kubernetes._request_rate import RequestRate
-
-
-class Clock:
-    """Goes on when it is told to."""
-
-    now = 1000.0
-
-    def monotonic(self) -> float:
-        """Say what time it is."""
-        return self.now
+from tests.kubernetes_client.clock import Clock
 
 
 @pytest.fixture

@@ -163,11 +163,13 @@ def remove_job(
     while True:
         try:
             delete_job(cluster, address)
-            for pod in list_pods(cluster, address):
+            job_is_there = is_there(cluster, address)
+            # Listed after that: the controller may have made a pod while the Job went, which nothing has waited for.
+            pods = list_pods(cluster, address)
+            for pod in pods:
                 metadata = pod["metadata"]
                 delete_pod(cluster, address.namespace, metadata["name"], metadata["uid"], 1)
-            # Its controller may have made a pod while it went, which nothing has waited for.
-            if not is_there(cluster, address) and not list_pods(cluster, address):
+            if not job_is_there and not pods:
                 return True
             problem = "its pods take long to end"
         except InfrastructureError as error:
