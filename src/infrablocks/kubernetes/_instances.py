@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
 
     from infrablocks.kubernetes._pods import PodState
+
+NOT_KEPT = "it is not kept any more"
+"""Why the log of a run cannot be read that has more than one newer one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Instance:
         """Names it in a cursor."""
         return f"{self.pod}/{self.number}"
 
+    def label(self, namespace: str, container: str) -> str:
+        """Name it for people."""
+        return f"container {container!r} of pod {namespace}/{self.pod}"
+
 
 def instances(pods: Sequence[PodState]) -> list[Instance]:
     """Give all that have run, the oldest first.
@@ -51,3 +59,8 @@ def instances(pods: Sequence[PodState]) -> list[Instance]:
             ended = newer > 0 or not container.is_running or pod.is_deleted
             found.append(Instance(pod.name, pod.uid, number, newer, ended))
     return found
+
+
+def tell_lost(logger: logging.Logger, label: str, why: str) -> None:
+    """Warn that what a run of the container printed cannot be read."""
+    logger.warning("Output of %s is lost, its log cannot be read: %s", label, why)

@@ -11,7 +11,7 @@ from anyio import CancelScope
 from infrablocks._output.batches import in_batches
 from infrablocks._threads import run_in_worker_thread
 from infrablocks.exceptions import UnsupportedOperation
-from infrablocks.kubernetes._instances import instances
+from infrablocks.kubernetes._instances import NOT_KEPT, instances, tell_lost
 from infrablocks.kubernetes._job_calls import core_path, list_pods
 from infrablocks.kubernetes._pods import pod_state
 
@@ -49,12 +49,7 @@ async def copy_kept_log(cluster: Cluster, address: JobAddress, container: str, o
         )
     for instance in found:
         if instance.newer > 1:
-            _logger.warning(
-                "Output of container %r of pod %s/%s is lost, its log cannot be read: it is not kept any more",
-                container,
-                address.namespace,
-                instance.pod,
-            )
+            tell_lost(_logger, instance.label(address.namespace, container), NOT_KEPT)
         else:
             await _copy(cluster, address.namespace, container, instance, output)
 

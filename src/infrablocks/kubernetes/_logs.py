@@ -13,6 +13,7 @@ from infrablocks._threads import ThreadsafeEvent
 from infrablocks._worker_threads import workers
 from infrablocks.exceptions import InfrastructureNotAvailable
 from infrablocks.kubernetes._errors import NOT_FOUND, AccessRefused, ApiRefusal
+from infrablocks.kubernetes._instances import NOT_KEPT, tell_lost
 from infrablocks.kubernetes._job_calls import core_path
 from infrablocks.kubernetes._log_position import LogPosition
 from infrablocks.kubernetes._log_progress import LogProgress
@@ -165,7 +166,7 @@ class OutputReader:
             now, before = self._now(instance), self._delivered
             progress.begin(job_ended=self._job_ended, container_ended=now.has_ended or self._job_ended)
             if now.newer > 1:
-                self._tell_lost(instance, progress, "it is not kept any more")
+                self._tell_lost(instance, progress, NOT_KEPT)
                 break
             try:
                 progress.note(whole=self._copy_once(now, position), new=self._delivered > before)
@@ -235,11 +236,11 @@ class OutputReader:
                 self._changed.wait_for(lambda: self._closed, progress.pause())
 
     def _label(self, instance: Instance) -> str:
-        return f"container {self._container!r} of pod {self._namespace}/{instance.pod}"
+        return instance.label(self._namespace, self._container)
 
     def _tell_lost(self, instance: Instance, progress: LogProgress, why: str) -> None:
         if not progress.is_whole:  # else nothing says that anything is missing
-            self._logger.warning("Output of %s is lost, its log cannot be read: %s", self._label(instance), why)
+            tell_lost(self._logger, self._label(instance), why)
 
     def _tell_given_up(self, instance: Instance, progress: LogProgress) -> None:
         if progress.refusal:
