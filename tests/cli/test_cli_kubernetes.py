@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.kubernetes_client.kubeconfigs import kubeconfig
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,11 +35,9 @@ MANIFEST: dict[str, Any] = {
 
 def kubeconfig_to_nowhere(folder: Path) -> Path:
     """Write a kubeconfig with an address that refuses connections."""
-    kubeconfig = folder / "kubeconfig"
-    entries = {"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": []}
-    contexts = {"contexts": [{"name": "c", "context": {"cluster": "c"}}], "current-context": "c"}
-    kubeconfig.write_text(json.dumps({**entries, **contexts}))
-    return kubeconfig
+    path = folder / "kubeconfig"
+    path.write_text(json.dumps(kubeconfig({"server": "http://127.0.0.1:1"}, {})))
+    return path
 
 
 def test_preview_is_the_manifest(infrablocks: CommandLine) -> None:

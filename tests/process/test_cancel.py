@@ -93,7 +93,7 @@ async def test_who_ignores_sigterm_is_killed_after_the_grace_period(tmp_path: Pa
             runs.cancel_scope.cancel()
         took = time.monotonic() - before
         tasks.cancel_scope.cancel()
-    assert 1 <= took < 5
+    assert 1 <= took < 3
     assert [pid for pid in pids if is_alive(pid)] == []
     assert ticker.worst < BLOCKED
 
@@ -184,7 +184,7 @@ async def test_time_limit_of_a_silent_command(tmp_path: Path) -> None:
     """A command that prints nothing is killed on time, with its group and the reason DeadlineExceeded."""
     before = time.monotonic()
     result = await Process(command=["sh", "-c", FAMILY], working_dir=tmp_path, timeout_seconds=1).run()
-    assert 1 <= time.monotonic() - before < 10
+    assert 1 <= time.monotonic() - before < 2
     assert (result.status_code, result.reason) == (-15, Reason.DEADLINE_EXCEEDED)
     assert result.message == "The run took longer than 1 seconds (timeout_seconds) and was killed."
     assert [pid for pid in read_numbers(tmp_path / "pids", 3) if is_alive(pid)] == []

@@ -65,14 +65,20 @@ class Attempt:
 
     def _goes_on(self) -> bool:
         """Say whether the Job is there and has not ended."""
-        jobs = self._cluster.api("GET", f"/apis/batch/v1/namespaces/{self._block.namespace}/jobs")["items"]
-        return any(job["metadata"]["name"] == self.job_name and not job["status"].get("conditions") for job in jobs)
+        return any(
+            job["metadata"]["name"] == self.job_name and not job["status"].get("conditions")
+            for job in jobs_of(self._cluster, str(self._block.namespace))
+        )
+
+
+def jobs_of(cluster: Kubernetes, namespace: str) -> list[dict[str, Any]]:
+    """Give the Jobs of a namespace."""
+    return list(cluster.api("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"])
 
 
 def secrets_of_no_job(cluster: Kubernetes, namespace: str) -> list[str]:
     """Give the Secrets whose Job is not there: none was made for them, or the cluster has not yet tidied up."""
-    jobs = cluster.api("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs")["items"]
-    uids = {job["metadata"]["uid"] for job in jobs}
+    uids = {job["metadata"]["uid"] for job in jobs_of(cluster, namespace)}
     secrets = cluster.api("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]
     return [
         secret["metadata"]["name"]
@@ -91,10 +97,9 @@ async def test_cancelled_at_each_checkpoint(
     on_cancel: Literal["kill", "leave"],
 ) -> None:
     """Whichever checkpoint it is: what was not reported is gone, what was is killed or goes on, as was told."""
-    path = f"/apis/batch/v1/namespaces/{kubernetes_namespace}/jobs"
 
     def jobs() -> list[str]:
-        return sorted(item["metadata"]["name"] for item in cluster.api("GET", path)["items"])
+        return sorted(job["metadata"]["name"] for job in jobs_of(cluster, kubernetes_namespace))
 
     assert await anyio.to_thread.run_sync(jobs) == []
     config = await anyio.to_thread.run_sync(KubernetesClusterConfig.from_file, runner.kubeconfig)
