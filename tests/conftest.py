@@ -11,9 +11,13 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests import nightly
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_ITEMS = pytest.StashKey[list[pytest.Item]]()
 
 # Who is started in the background (`nohup nox &`) ignores these signals, and so would all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,6 +30,24 @@ _ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_sl
 settings.register_profile("here", _ANY_MACHINE)
 settings.register_profile("ci", _ANY_MACHINE, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Run what is left to the night, too."""
+    parser.addoption(nightly.OPTION, action="store_true", help="run the tests with the marker `nightly`, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests that run with every change, or all."""
+    nightly.leave_out_nightly(config, items)
+    config.stash[_ITEMS] = items
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List what only runs at night, with the reasons."""
+    if lines := nightly.list_nightly(config.stash.get(_ITEMS, [])):
+        terminalreporter.section("not in the gate")
+        terminalreporter.write("".join(f"{line}\n" for line in lines))
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WAIT_SECONDS = 20.0
+# So long nothing takes that is not broken, also on a machine that has several times as much to do as it has processors.
+WAIT_SECONDS = 120.0
 
 
 class Lines(list[tuple[str, str]]):

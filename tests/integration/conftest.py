@@ -9,11 +9,13 @@ import docker
 import pytest
 
 from tests.engines import CONTAINER_ENGINES, ContainerEngine, require
+from tests.engines.availability import only
 from tests.engines.cluster import Cluster
 from tests.engines.cluster_access import Account
 from tests.engines.docker_daemon import DockerDaemon
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.registry import Registry
+from tests.integration.engine_groups import assign_groups, engines_of
 from tests.integration.least_rights import documented_rules
 from tests.integration.own_containers import LABEL, remove_own_containers, use_engine
 
@@ -25,12 +27,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if _is_trio_on_another_engine(item)]
     items[:] = [item for item in items if not _is_trio_on_another_engine(item)]
     config.hook.pytest_deselected(items=left_out)
+    here = [item for item in items if _is_here(item)]
+    assign_groups(here)
+    items[:] = [item for item in items if not _is_here(item)] + here
 
 
 def _is_trio_on_another_engine(item: pytest.Item) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    is_here = item.path.is_relative_to(Path(__file__).parent)
-    return is_here and parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
+    return _is_here(item) and parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(Path(__file__).parent)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Keep a test to the engines of its process."""
+    with only(engines_of(item)):
+        return (yield)
 
 
 @pytest.fixture(params=CONTAINER_ENGINES)

@@ -172,6 +172,7 @@ def test_restart(restartable_daemon: DockerDaemon, *, live_restore: bool, crash:
         client.close()
 
 
+@pytest.mark.engines("podman")
 def test_podman_restart_leaves_containers_alone() -> None:
     """A podman container does not notice that the service was restarted."""
     podman = cast("ContainerEngine", require("podman"))
@@ -258,6 +259,7 @@ def test_the_cache_key_depends_on_flags(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert plain.name != tagged.name
 
 
+@pytest.mark.engines("docker20")
 @pytest.mark.parametrize("variable", ["true", "false"])
 def test_a_missing_engine(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     """In CI a missing engine is a failure, elsewhere a skip; both say how to get it."""

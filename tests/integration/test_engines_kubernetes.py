@@ -240,6 +240,7 @@ def test_nothing_is_left_of_the_nodes_network(cluster: Kubernetes, monkeypatch: 
     assert len(after.splitlines()) == len(before.splitlines())
 
 
+@pytest.mark.engines("kubernetes2")
 def test_a_missing_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a cluster is not up, the test is told how to get it."""
     monkeypatch.setenv(STATE_VARIABLE, "/tmp/infrablocks-no-engines")

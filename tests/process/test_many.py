@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from infrablocks import Process
-from infrablocks.testing._driving import worst_stall
+from infrablocks.testing._stalls import worst_stall
 from tests.processes import Lines, children, open_files, wait_until
 
 if TYPE_CHECKING:

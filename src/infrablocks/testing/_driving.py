@@ -1,13 +1,11 @@
-"""Driving a run from a check: its lines, its identifier, its result, and how the event loop fares meanwhile."""
+"""Driving a run from a check: its lines, its identifier, its result."""
 
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 from anyio import to_thread
 
 from infrablocks._output import OutputCursor
@@ -18,7 +16,7 @@ from infrablocks.testing._capability import Capability
 from infrablocks.testing._contract import expect
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from anyio.abc import TaskStatus
 
@@ -161,22 +159,3 @@ async def expect_gone(block: Infrastructure, identifier: str | int, running: Run
     if running is not None:
         left = await to_thread.run_sync(running)
         expect(str(identifier) not in left, f"Workload {identifier} runs, by its engine.")
-
-
-async def worst_stall(action: Callable[[], Awaitable[object]]) -> float:
-    """Give how long the event loop was kept at worst from a task that wants to run every 10 ms."""
-    worst = 0.0
-
-    async def tick() -> None:
-        nonlocal worst
-        while True:
-            before = time.monotonic()
-            await anyio.sleep(0.01)
-            worst = max(worst, time.monotonic() - before - 0.01)
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(tick)
-        await anyio.lowlevel.checkpoint()
-        await action()
-        tasks.cancel_scope.cancel()
-    return worst

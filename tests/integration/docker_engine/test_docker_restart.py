@@ -73,6 +73,7 @@ async def test_without_live_restore(restartable_daemon: DockerDaemon, test_label
     assert lines.text("stdout") == "running\ntold to end\n"
 
 
+@pytest.mark.engines("podman")
 async def test_podman_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Podman's containers do not belong to its service, and the run finds the end of its own."""
     podman = cast("ContainerEngine", require("podman"))
