@@ -1,18 +1,26 @@
 """What is checked, and with what: `nox` runs everything, `nox -s tests-3.11 -- -k output` some of it.
 
-Every session runs against the built wheel, not against `src`, but for those that read the source.
+Every session runs against the built wheel, not against `src`, but for those that read the source. `.ci/run` names a
+directory in INFRABLOCKS_CI_REPORT, in which the sessions leave what it reports at its end.
 """
 
 from __future__ import annotations
 
 import atexit
 import functools
+import json
 import os
+import resource
 import tempfile
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
@@ -20,6 +28,10 @@ nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = os.environ.get("CI") == "true"
 nox.options.reuse_venv = "yes"
+
+# Tests start thousands of interpreters, each of which would compile all that it imports.
+os.environ["UV_COMPILE_BYTECODE"] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -37,7 +49,30 @@ def _show_all_pythons_of_pyenv() -> None:
 _show_all_pythons_of_pyenv()
 
 
+def _timed(function: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:
+    """Note what a session takes, for the table at the end of CI."""
+
+    @functools.wraps(function)
+    def timed(session: nox.Session) -> None:
+        begun, used = time.monotonic(), _processor_seconds()
+        try:
+            function(session)
+        finally:
+            times = {"wall": time.monotonic() - begun, "processor": _processor_seconds() - used}
+            with (_report_directory(session) / "times.jsonl").open("a") as notes:
+                notes.write(json.dumps({"session": session.name, **times}) + "\n")
+
+    return timed
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @nox.session
+@_timed
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install(*_group("lint"))
@@ -46,6 +81,7 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+@_timed
 def typing(session: nox.Session) -> None:
     """Check types, also those that users see, and who may import whom."""
     session.install("-r", "pyproject.toml", "--all-extras", *_group("typing"))
@@ -54,6 +90,7 @@ def typing(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
+@_timed
 def tests(session: nox.Session) -> None:
     """Run the tests with the newest dependencies."""
     session.install("--upgrade", *_wheel(session), *_group("tests"))
@@ -61,6 +98,7 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+@_timed
 def tests_oldest(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that pyproject.toml allows."""
     oldest = str(Path(session.create_tmp(), "oldest.txt"))
@@ -72,23 +110,7 @@ def tests_oldest(session: nox.Session) -> None:
 
 
 @nox.session
-def integration(session: nox.Session) -> None:
-    """Bring the real engines up, run the tests that need them, and take them down again."""
-    session.install("--upgrade", *_wheel(session), *_group("tests"))
-    engines = ("python", "-m", "tests.engines")
-    in_ci = os.environ.get("CI") == "true"
-    try:
-        # Elsewhere the tests of an engine that cannot be had are skipped, each with the way to get it.
-        session.run(*engines, "up", success_codes=[0] if in_ci else [0, 1])
-        report = Path(session.create_tmp(), "integration.xml")
-        _pytest(session, f"--junit-xml={report}", *(session.posargs or ["tests/integration"]))
-        if not _executed(report):
-            session.error("no integration test was executed: no engine is up")
-    finally:
-        session.run(*engines, "down")
-
-
-@nox.session
+@_timed
 def docs(session: nox.Session) -> None:
     """Build the documentation, where every warning is fatal, and execute every snippet in it."""
     session.install("--upgrade", *_wheel(session), *_group("tests"), *_group("docs"))
@@ -97,22 +119,82 @@ def docs(session: nox.Session) -> None:
     _pytest(session, *(session.posargs or ["tests/docs"]))
 
 
+@nox.session
+@_timed
+def integration(session: nox.Session) -> None:
+    """Bring the real engines up, run the tests that need them, and take them down again."""
+    session.install("--upgrade", *_wheel(session), *_group("tests"))
+    engines = ("python", "-m", "tests.engines")
+    in_ci = os.environ.get("CI") == "true"
+    try:
+        if in_ci:  # a run that was killed may have left some
+            session.run(*engines, "down")
+        # Elsewhere the tests of an engine that cannot be had are skipped, each with the way to get it.
+        session.run(*engines, "up", success_codes=[0] if in_ci else [0, 1])
+        if session.posargs:
+            _pytest(session, *session.posargs)
+        else:
+            _integration_tests(session)
+    finally:
+        session.run(*engines, "down")
+
+
+def _integration_tests(session: nox.Session) -> None:
+    """Run the tests of different engines beside each other, then those that want the machine for themselves."""
+    beside = ("-m", "not alone", "--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder")
+    alone = ("-m", "alone", "--numprocesses=0")
+    executed, failed = 0, []
+    for name, options in {"beside": beside, "alone": alone}.items():
+        report = _report_directory(session) / f"{session.name}-{name}.xml"
+        report.unlink(missing_ok=True)
+        try:
+            _pytest(session, *options, "tests/integration", report=report)
+        except nox.command.CommandFailed as failure:
+            failed.append(failure)
+        executed += _executed(report) if report.exists() else 0
+    if failed:
+        raise failed[0]
+    if not executed:
+        session.error("no integration test was executed: no engine is up")
+
+
+@nox.session(default=False)
+@_timed
+def gate(session: nox.Session) -> None:
+    """Check that `.ci/run` fails, and says where, when something of each kind is broken."""
+    session.install(*_group("tests"))
+    _pytest(session, *(session.posargs or ["tests/gate", "--run-gate"]))
+
+
+@nox.session(default=False)
+def nightly(session: nox.Session) -> None:
+    """Run everything that exists, also what costs minutes and finds little; takes hours."""
+    os.environ[_NIGHTLY] = "true"
+    pythons = [f"tests-{python}" for python in PYTHONS]
+    for name in ("lint", "typing", *pythons, "tests_oldest", "docs", "integration", "gate"):
+        session.notify(name)
+
+
 @nox.session(python=PYTHONS[0], default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measure against the alternatives and write the table; takes minutes and wants a quiet machine."""
     session.run("python", "-m", "benchmarks", *(session.posargs or ["--write", "docs/performance.md"]))
 
 
+_NIGHTLY = "INFRABLOCKS_NIGHTLY"
+
 # Those of engines and of documentation have sessions of their own, where one test may use the whole machine.
-_UNIT_TESTS = ("tests", "--ignore=tests/integration", "--ignore=tests/docs", "-n", "2", "--dist", "worksteal")
+_UNIT_TESTS = ("tests", "--ignore=tests/integration", "--ignore=tests/docs", "-n", "4", "--dist", "worksteal")
 
 
 def _group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
 
 
-def _pytest(session: nox.Session, *arguments: str) -> None:
-    session.run("python", "-m", "pytest", *arguments)
+def _pytest(session: nox.Session, *arguments: str, report: Path | None = None) -> None:
+    report = report or _report_directory(session) / f"{session.name}.xml"
+    nightly = ("--nightly",) if _NIGHTLY in os.environ else ()
+    session.run("python", "-m", "pytest", f"--junit-xml={report}", *nightly, *arguments)
 
 
 def _wheel(session: nox.Session) -> tuple[str, ...]:
@@ -133,6 +215,10 @@ def _dist() -> Path:
     directory = tempfile.TemporaryDirectory(prefix="infrablocks-dist-")
     atexit.register(directory.cleanup)
     return Path(directory.name)
+
+
+def _report_directory(session: nox.Session) -> Path:
+    return Path(os.environ.get("INFRABLOCKS_CI_REPORT") or session.cache_dir)
 
 
 def _executed(report: Path) -> int:

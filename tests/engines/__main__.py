@@ -1,19 +1,19 @@
-"""The command line: ``python -m tests.engines up|down|status [NAME ...]``."""
+"""The command line: ``python -m tests.engines prepare|up|down|status [NAME ...]``."""
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 from tests.engines.catalogue import ENGINES
 from tests.engines.engine import Engine
 from tests.engines.errors import EngineError
+from tests.engines.times import Stopwatch, note, note_failure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 1 if an engine could not be brought up or down, or, for status, is not up."""
     parser = argparse.ArgumentParser(prog="python -m tests.engines", description="Real engines for integration tests.")
-    parser.add_argument("command", choices=_COMMANDS, help="start, stop or look at engines")
+    parser.add_argument("command", choices=_COMMANDS, help="get what engines need; start, stop or look at them")
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"some of {', '.join(ENGINES)}; without: all")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(ENGINES):
@@ -22,12 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if _COMMANDS[options.command](chosen) else 1
 
 
+def _prepare(engines: list[Engine]) -> bool:
+    results = [_attempt(engine, engine.prepare) for engine in engines]
+    return all(results)
+
+
 def _up(engines: list[Engine]) -> bool:
     results = [_attempt(engine, engine.up) for engine in engines]
     return all(results) and _status(engines)
 
 
 def _down(engines: list[Engine]) -> bool:
+    for engine in engines:
+        if (used := engine.processor_seconds()) > 0:
+            note(engine.name, "running", wall=None, processor=used)
     # Engines use the registry, so it goes last.
     results = [_attempt(engine, engine.down) for engine in reversed(engines)]
     return all(results)
@@ -42,13 +50,15 @@ def _status(engines: list[Engine]) -> bool:
 
 def _attempt(engine: Engine, action: Callable[[], None]) -> bool:
     """Do it and say how long it took; an engine that fails does not keep the others from their turn."""
-    started = time.monotonic()
+    watch = Stopwatch()
     try:
         action()
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         _say(f"{engine.name}: {action.__name__} failed: {error}")
+        note_failure(engine.name, action.__name__, error)
         return False
-    _say(f"{engine.name}: {action.__name__} after {time.monotonic() - started:.1f} s")
+    watch.note(engine.name, action.__name__)
+    _say(f"{engine.name}: {action.__name__} after {watch.wall:.1f} s")
     return True
 
 
@@ -57,7 +67,12 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-_COMMANDS: dict[str, Callable[[list[Engine]], bool]] = {"up": _up, "down": _down, "status": _status}
+_COMMANDS: dict[str, Callable[[list[Engine]], bool]] = {
+    "prepare": _prepare,
+    "up": _up,
+    "down": _down,
+    "status": _status,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

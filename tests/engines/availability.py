@@ -4,8 +4,6 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator
 
-import pytest
-
 from tests.engines.catalogue import ENGINES
 from tests.engines.engine import Engine
 
@@ -34,6 +32,8 @@ def require(name: str) -> Engine:
     Where CI is true a missing engine fails the test, elsewhere it skips it; both say how to get the engine. An engine
     that the test has not declared fails it everywhere, see `tests/integration/engine_groups.py`.
     """
+    import pytest  # noqa: PLC0415 (getting and stopping engines needs the standard library alone)
+
     if _allowed is not None and name not in _allowed:
         pytest.fail(f'this test uses {name}: say so with @pytest.mark.engines("{name}")', pytrace=False)
     engine = ENGINES[name]

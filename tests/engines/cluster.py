@@ -162,6 +162,12 @@ class Cluster(Engine):
                     raise
             time.sleep(0.05)
 
+    def prepare(self) -> None:
+        """Get the programs of the control plane, too."""
+        super().prepare()
+        kubernetes_programs.etcd()
+        kubernetes_programs.kubernetes()
+
     def is_up(self) -> bool:
         """Tell whether the API server answers, without starting anything."""
         return self.api_server.is_alive() and self._answers()

@@ -48,6 +48,11 @@ class Docker29(DockerDaemon):
     version = _VERSION
     packages = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "iptables", *certificates.PACKAGES)
 
+    def prepare(self) -> None:
+        """Build its programs, too."""
+        super().prepare()
+        programs()
+
     def _programs(self) -> str:
         return f"{programs()}:{SYSTEM_PATH}"
 

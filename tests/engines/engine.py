@@ -10,9 +10,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
-
-import docker
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.engines import cgroups, images, namespaces
 from tests.engines.errors import EngineError, tail
@@ -21,7 +19,11 @@ from tests.engines.namespaces import Namespace
 from tests.engines.packages import install
 from tests.engines.paths import state_directory
 from tests.engines.processes import ProcessRecord
+from tests.engines.times import processor_seconds
 from tests.engines.unix_http import get
+
+if TYPE_CHECKING:
+    import docker
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,14 @@ class Engine(abc.ABC):
         """The command that brings the engine up, to be run from the checkout."""
         return f"python -m tests.engines up {self.name}"
 
+    def prepare(self) -> None:
+        """Install the packages and build or fetch the programs that `up` needs, and start nothing.
+
+        Raises:
+            EngineError: Something could not be had.
+        """
+        install(self.packages)
+
     def up(self) -> None:
         """Install, build, clean up after a crash and start, whatever of this is needed.
 
@@ -68,7 +78,7 @@ class Engine(abc.ABC):
                 return
             if os.geteuid() != 0:
                 raise EngineError("only root can make the namespaces, mounts and control groups of engines")
-            install(self.packages)
+            self.prepare()
             self._clean()
             shutil.rmtree(self.directory, ignore_errors=True)  # the logs of last time
             self.directory.mkdir(parents=True)
@@ -106,6 +116,14 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def _clean(self) -> None:
         """Stop and remove everything."""
+
+    def processor_seconds(self) -> float:
+        """Return how much processor time its processes have used since it was started."""
+        return processor_seconds(self._pids())
+
+    def _pids(self) -> list[int]:
+        """Return the processes of its room, without those in process namespaces of their own: containers."""
+        return Namespace(self.directory).pids()
 
     def _remove_files(self) -> None:
         for path in self.directory.glob("*"):
@@ -172,8 +190,10 @@ class ContainerEngine(Engine):
             raise EngineError(f"{self.name} does not run; to get it: {self.how_to_get_it}")
         return daemon
 
-    def client(self, timeout: int = 30) -> docker.DockerClient:
+    def client(self, timeout: int = 30) -> "docker.DockerClient":
         """Return a client of the SDK; the caller closes it."""
+        import docker  # noqa: PLC0415 (getting and stopping engines needs the standard library alone)
+
         return docker.DockerClient(base_url=self.docker_host, timeout=timeout)
 
     def is_up(self) -> bool:
@@ -214,8 +234,12 @@ class ContainerEngine(Engine):
         finally:
             client.close()
 
-    def _start(self) -> None:
+    def prepare(self) -> None:
+        """Install what all container engines need, too."""
+        super().prepare()
         install((*namespaces.PACKAGES, *images.PACKAGES))
+
+    def _start(self) -> None:
         self.namespace.create()
         self._start_daemon()
         self.load(images.busybox())

@@ -8,7 +8,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +102,9 @@ def cached_programs(name: str, version: str, builds: Sequence[GoBuild]) -> Path:
 def build_programs(name: str, version: str, builds: Sequence[GoBuild]) -> Path:
     """Return the directory with the programs, after building them if they are not in the cache.
 
+    A build that was interrupted is continued: what `go` has compiled is in its own cache, and a build that was finished
+    is not made again.
+
     Raises:
         EngineError: There is no Go, or it failed.
     """
@@ -110,18 +112,20 @@ def build_programs(name: str, version: str, builds: Sequence[GoBuild]) -> Path:
     if finished.is_dir():
         return finished
     with exclusive(cache_directory() / "lock"):
-        for interrupted in cache_directory().glob(f".{name}-*"):
-            shutil.rmtree(interrupted, ignore_errors=True)
         if not finished.is_dir():  # somebody else may have built it while we waited
-            _build(f".{name}-", builds, finished)
+            unfinished = finished.with_name(f".{finished.name}")
+            for other in cache_directory().glob(f".{name}-*"):
+                if other != unfinished:  # of other sources: nobody will continue it
+                    shutil.rmtree(other, ignore_errors=True)
+            _build(builds, unfinished)
+            unfinished.rename(finished)  # only a whole build gets the name that is looked for
     return finished
 
 
-def _build(prefix: str, builds: Sequence[GoBuild], finished: Path) -> None:
-    # Only a whole build gets the name that is looked for.
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=finished.parent) as parent:
-        unfinished = Path(parent) / "programs"
-        unfinished.mkdir()
-        for build in builds:
-            build.run(unfinished)
-        unfinished.rename(finished)
+def _build(builds: Sequence[GoBuild], programs: Path) -> None:
+    programs.mkdir(exist_ok=True)
+    for number, build in enumerate(builds):
+        done = programs / f".build-{number}-is-done"
+        if not done.exists():
+            build.run(programs)
+            done.touch()

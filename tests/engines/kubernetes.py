@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from tests.engines import images
+from tests.engines import docker29, images
 from tests.engines.cluster import Cluster
 from tests.engines.node import GROUP, NAME, PACKAGES, USER, Node
 
@@ -18,6 +18,11 @@ class Kubernetes(Cluster):
     def node(self) -> Node:
         """The one real node."""
         return Node(self.directory, self.control_group)
+
+    def prepare(self) -> None:
+        """Build the programs of the node, too."""
+        super().prepare()
+        docker29.programs()
 
     def load(self, image: images.Image) -> None:
         """Give an image to the node."""

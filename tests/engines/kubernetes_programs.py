@@ -1,12 +1,12 @@
-"""The programs of a Kubernetes cluster, built from Go modules: etcd, the control plane and the kubelet."""
+"""The programs of a Kubernetes cluster: etcd from Debian, the control plane and the kubelet built from Go modules."""
 
 from pathlib import Path
 
+from tests.engines.debian_suites import unpacked
 from tests.engines.go_builds import GoBuild, build_programs
 
 VERSION = "1.37.2"
 
-_ETCD_VERSION = "3.5.21"
 _CMD = "k8s.io/kubernetes/cmd"
 _MAJOR, _MINOR, _ = VERSION.split(".")
 
@@ -23,7 +23,6 @@ _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/vers
 
 # The versions of the modules stand in modules/*/go.mod. Kubernetes' own go.mod points at its staging tree; ours
 # replaces each of those modules by the released one of the same version, and repeats the godebug line.
-_ETCD = GoBuild(module="etcd", programs=("go.etcd.io/etcd/server/v3",))
 _KUBERNETES = GoBuild(
     module="kubernetes",
     programs=tuple(
@@ -34,11 +33,11 @@ _KUBERNETES = GoBuild(
 
 
 def etcd() -> Path:
-    """Return the etcd program, built if it is not in the cache.
+    """Return the etcd program, fetched if it is not in the cache.
 
-    Newer than Debian's: the API server wants watch progress requests. Go names it after the folder of its sources.
+    It is of a newer suite than the machine's, whose etcd lacks the watch progress requests of the API server.
     """
-    return build_programs("etcd", _ETCD_VERSION, (_ETCD,)) / "server"
+    return unpacked("forky", "etcd-server") / "usr/bin/etcd"
 
 
 def kubernetes() -> Path:

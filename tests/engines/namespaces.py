@@ -11,6 +11,7 @@ Every engine gets a room because
 Files are the machine's own: sockets and bind mounts outside those four places look the same inside and outside.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -65,6 +66,18 @@ class Namespace:
         """Tell whether the room is there."""
         first = ProcessRecord.read(self._pid_file)
         return first is not None and first.is_alive()
+
+    def pids(self) -> list[int]:
+        """Return the processes of the room, as seen from outside; none if it is not there."""
+        if not self.is_alive():
+            return []
+        found = []
+        room = Path(f"/proc/{self.first.pid}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has just ended
+                if (process / "ns/pid").readlink() == room:
+                    found.append(int(process.name))
+        return found
 
     def create(self) -> None:
         """Make the room. Its first process only reaps those that lose their parents."""

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.engines.errors import EngineError
+from tests.engines.locks import exclusive
+from tests.engines.paths import state_directory
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_REFUSE = "#!/bin/sh\n# of infrablocks' tests, while they install packages\nexit 101\n"
 
 
 def install(packages: Iterable[str]) -> None:
@@ -22,7 +25,7 @@ def install(packages: Iterable[str]) -> None:
         return
     if os.geteuid() != 0:
         raise EngineError(f"missing packages, and only root may install them: {' '.join(missing)}")
-    with _no_services():
+    with exclusive(state_directory() / "packages.lock"), _no_services():
         _apt_get("update", "--quiet")
         _apt_get("install", "--quiet", "--yes", "--no-install-recommends", *missing)
 
@@ -55,10 +58,11 @@ def _apt_get(*arguments: str) -> None:
 @contextlib.contextmanager
 def _no_services() -> Iterator[None]:
     """Refuse the start of services while packages are installed: Debian's docker.io would start a daemon."""
-    if _POLICY.exists():  # container and virtual machine images often have one that says the same
+    # Images of machines often have one that says the same. One that is ours was left by a session that was killed.
+    if _POLICY.exists() and _POLICY.read_text() != _REFUSE:
         yield
         return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.write_text(_REFUSE)
     _POLICY.chmod(0o755)
     try:
         yield

@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Template
 
 from tests.engines.engine import ContainerEngine
-from tests.engines.processes import ProcessRecord
+from tests.engines.processes import SYSTEM_PATH, ProcessRecord
 from tests.engines.registry import REGISTRY, registry
 
 # default_ulimits: root may lack the right to raise limits. cni and cgroupfs: there is neither netavark nor systemd.
@@ -49,12 +49,22 @@ class Podman(ContainerEngine):
         return self.directory / "containers.conf"
 
     @property
+    def _programs(self) -> Path:
+        return self.directory / "programs"
+
+    @property
     def _registries_conf(self) -> Path:
         return self.directory / "registries.conf"
 
     def _start(self) -> None:
         self._containers_conf.write_text(_CONTAINERS.substitute(directory=self.directory))
         self._registries_conf.write_text(_REGISTRIES.substitute(registry=REGISTRY))
+        # For each call of /version Podman asks dpkg which packages its helpers are of, which takes seconds on a busy
+        # machine. A dpkg that fails makes it leave that out.
+        self._programs.mkdir()
+        dpkg = self._programs / "dpkg"
+        dpkg.write_text("#!/bin/sh\nexit 1\n")
+        dpkg.chmod(0o755)
         super()._start()
         registry().serve_in(self.namespace, self.directory)
 
@@ -65,6 +75,7 @@ class Podman(ContainerEngine):
             ["podman", *options, "system", "service", "--time=0", self.docker_host],
             self.log,
             environment={
+                "PATH": f"{self._programs}:{SYSTEM_PATH}",
                 "HOME": str(self.directory),
                 "CONTAINERS_CONF": str(self._containers_conf),
                 "CONTAINERS_REGISTRIES_CONF": str(self._registries_conf),

@@ -4,14 +4,13 @@ import hashlib
 import json
 import platform
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from functools import cache
 from pathlib import Path
 
+from tests.engines.debian_suites import mirror
 from tests.engines.engine import ContainerEngine
-from tests.engines.errors import EngineError
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.locks import exclusive
 from tests.engines.packages import install
@@ -78,7 +77,9 @@ def _digest() -> str:
 
 def _make(directory: Path) -> Path:
     root, layer = directory / "root", directory / "layer.tar"
-    run_politely(["debootstrap", "--variant=minbase", f"--include={','.join(_INCLUDED)}", _SUITE, str(root), _mirror()])
+    run_politely(
+        ["debootstrap", "--variant=minbase", f"--include={','.join(_INCLUDED)}", _SUITE, str(root), mirror(_SUITE)]
+    )
     _add_prefect(root)
     for name in _UNNEEDED:
         shutil.rmtree(root / name, ignore_errors=True)
@@ -95,20 +96,6 @@ def _add_prefect(root: Path) -> None:
     run_politely([*pip, "install", "--quiet", "--no-compile", *options, f"--target={root / _SITE}", *REQUIREMENTS])
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     run_politely(["chroot", str(root), "python", "-m", "compileall", "-q", f"/{_SITE}"])
-
-
-def _mirror() -> str:
-    """Return the address from which this machine gets its own Debian packages."""
-    done = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {_SUITE}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    addresses = done.stdout.split()
-    if not addresses:
-        raise EngineError(f"apt-get knows no source of {_SUITE}, of which the image is made: {done.stderr.strip()}")
-    return addresses[0]
 
 
 def _archive_of(layer: Path, archive: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.engines import prefect_image
 from tests.engines.engine import Engine, Status
 from tests.engines.prefect_environment import VERSION, environment
-from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch
+from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch, pids_of_session
 
 _LOOPBACK = "127.0.0.1"
 
@@ -62,6 +62,12 @@ class PrefectServer(Engine):
         programs = f"{self.python.parent}:{SYSTEM_PATH}"
         return {**_QUIET, "PATH": programs, "PREFECT_HOME": str(home), "PREFECT_API_URL": self.api_url}
 
+    def prepare(self) -> None:
+        """Make the environment of the server and the image that most flow runs need, too."""
+        super().prepare()
+        environment()
+        prefect_image.archive()
+
     def is_up(self) -> bool:
         """Tell whether the server answers, without starting anything."""
         process = self.process
@@ -104,9 +110,11 @@ class PrefectServer(Engine):
         return self.directory / "port"
 
     def _start(self) -> None:
-        prefect_image.archive()  # what most of its flow runs need
         self._port_file.write_text(str(_free_port()))
         self.restart()
+
+    def _pids(self) -> list[int]:
+        return pids_of_session(self.process)
 
     def _clean(self) -> None:
         self.stop()

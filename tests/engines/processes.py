@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import Self
 
 from tests.engines.errors import EngineError, tail
+from tests.engines.paths import STATE_VARIABLE
 
 # Daemons get no variables of the caller's: a proxy or a DOCKER_HOST would change what they do.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# All that a run of CI starts has its id, and knows which state directory it belongs to: see .ci/machine.py.
+_MARKS = ("INFRABLOCKS_CI_RUN", STATE_VARIABLE)
 
 # The shell ends at once, so that init is the parent: nobody here has to reap, and no zombie looks alive.
 _LAUNCH = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
@@ -120,6 +124,19 @@ class ProcessRecord:
             os.close(descriptor)
 
 
+def pids_of_session(leader: ProcessRecord | None) -> list[int]:
+    """Return the processes of a session; none if its leader has ended."""
+    if leader is None or not leader.is_alive():
+        return []
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader.pid:
+                found.append(int(process.name))
+    return found
+
+
 def launch(
     command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, inherit: Sequence[int] = ()
 ) -> ProcessRecord:
@@ -134,9 +151,10 @@ def launch(
     Raises:
         EngineError: It ended at once.
     """
+    marks = {name: os.environ[name] for name in _MARKS if name in os.environ}
     shell = subprocess.run(
         ["sh", "-c", _LAUNCH, "sh", str(log), *command],
-        env={"PATH": SYSTEM_PATH, **(environment or {})},
+        env={"PATH": SYSTEM_PATH, **marks, **(environment or {})},
         pass_fds=inherit,
         capture_output=True,
         text=True,

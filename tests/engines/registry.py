@@ -17,7 +17,7 @@ from tests.engines.engine import Engine, Status
 from tests.engines.errors import EngineError
 from tests.engines.namespaces import Namespace
 from tests.engines.packages import install
-from tests.engines.processes import ProcessRecord, launch
+from tests.engines.processes import ProcessRecord, launch, pids_of_session
 from tests.engines.registry_client import RegistryClient
 
 REGISTRY = "127.0.0.1:15770"
@@ -101,6 +101,9 @@ class Registry(Engine):
             raise EngineError(f"somebody else's registry listens on {REGISTRY}; is another state directory in use?")
         self.restart()
         self.client.push(images.busybox(), REPOSITORY, TAG)
+
+    def _pids(self) -> list[int]:
+        return pids_of_session(ProcessRecord.read(self._pid_file))
 
     def _stop(self) -> None:
         process = ProcessRecord.read(self._pid_file)

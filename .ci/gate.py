@@ -1,0 +1,149 @@
+"""Run what README.md says, once at a time on a machine, and report at the end what it took and what failed.
+
+Used by `.ci/run`. It needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from machine import STATE, Run, clean_up, exclusive_run, missing_on_this_machine, state_directory
+from report import failures, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_COMMANDS = 2
+
+
+class Failed(Exception):
+    """Something that makes `.ci/run` fail; the text becomes its last line."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the gate, or some sessions of it; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    if problems := missing_on_this_machine(_pythons(), all_sessions=not arguments):
+        _say(f".ci/run failed: {'; '.join(problems)}")
+        return 1
+    try:
+        with exclusive_run(ROOT) as run:
+            _run(run, arguments)
+    except (Failed, RuntimeError) as error:
+        _say(f".ci/run failed: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say(".ci/run failed: interrupted; what it had started is ended")
+        return 130
+    _say(".ci/run: everything passed")
+    return 0
+
+
+def _run(run: Run, arguments: Sequence[str]) -> None:
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="infrablocks-ci-") as directory:
+        environment = _environment(run, Path(directory))
+        try:
+            with _engines_getting_ready(environment, Path(directory), wanted=not arguments):
+                _call_readme(environment, Path(directory), arguments)
+        finally:
+            clean_up(run.id, ROOT)
+            for line in table(Path(directory), time.monotonic() - begun):
+                _say(line)
+
+
+def _environment(run: Run, directory: Path) -> dict[str, str]:
+    """Return the variables of all that CI starts.
+
+    Missing interpreters and engines are errors and not skips, see noxfile.py and tests/engines.
+    """
+    return {
+        **os.environ,
+        "CI": "true",
+        "INFRABLOCKS_CI_REPORT": str(directory),
+        "PIP_CONSTRAINT": str(ROOT / ".ci/constraints.txt"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "PYTHONUNBUFFERED": "1",
+        # Said for the engines, so that what they start tells to which state directory it belongs.
+        STATE: state_directory(),
+        **run.environment,
+    }
+
+
+@contextlib.contextmanager
+def _engines_getting_ready(environment: dict[str, str], directory: Path, *, wanted: bool) -> Iterator[None]:
+    """Install and build what the engines need beside the first sessions; the last session waits for it."""
+    if not wanted:
+        yield
+        return
+    log = directory / "engines.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "tests.engines", "prepare"]
+        builder = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield
+    finally:
+        builder.terminate()
+        builder.wait()
+        _say(f"\n=== engines\n{log.read_text(errors='replace').rstrip()}")
+
+
+def _call_readme(environment: dict[str, str], directory: Path, arguments: Sequence[str]) -> None:
+    commands = re.findall(r"^\$ (python3 -m venv .*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    if len(commands) != _COMMANDS:
+        raise Failed(f"README.md has {len(commands)} lines '$ python3 -m venv …', not {_COMMANDS}")
+    report = directory / "nox.json"
+    sessions, separator, rest = _split(arguments)
+    options = ["--report", str(report), *(["--session", *sessions] if sessions else []), *separator, *rest]
+    for command in (commands[0], f"{commands[1]} {shlex.join(options)}"):
+        _say(f"\n=== {command}")
+        shell = ["bash", "-euo", "pipefail", "-c", command]
+        done = subprocess.run(shell, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            before_nox = f"{command} ended with {done.returncode} before any session; is there a network?"
+            raise Failed("; ".join(failures(report, directory)) or before_nox)
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Split sessions from what is theirs: `lint tests-3.11 -- tests/process`."""
+    words = list(arguments)
+    if "--" not in words:
+        return words, [], []
+    place = words.index("--")
+    return words[:place], ["--"], words[place + 1 :]
+
+
+def _pythons() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = [re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", text) for text in project["classifiers"]]
+    return [match[1] for match in found if match]
+
+
+def _interrupted(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,180 @@
+"""What `.ci/run` wants of a machine, that it runs alone on it, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+RUN = "INFRABLOCKS_CI_RUN"
+"""All that a run starts has this variable: its id, after those of the runs that it belongs to, joined by colons."""
+
+STATE = "INFRABLOCKS_ENGINES_STATE"
+CACHE = "INFRABLOCKS_ENGINES_CACHE"
+
+_GIGABYTE = 10**9
+_TO_BUILD, _TO_RUN = 15, 4
+_GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the gate."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable by which its processes are found."""
+        return {RUN: ":".join(filter(None, [os.environ.get(RUN), self.id]))}
+
+
+def missing_on_this_machine(pythons: Sequence[str], *, all_sessions: bool) -> list[str]:
+    """Return what is missing, a line each.
+
+    Args:
+        pythons: The versions that must be there, such as ``3.11``.
+        all_sessions: Whether the engines are wanted.
+    """
+    problems = []
+    if missing := [version for version in pythons if not _has_python(version)]:
+        problems.append(f"no Python {', '.join(missing)}; get each with, for example: pyenv install {missing[0]}")
+    if all_sessions:
+        if os.geteuid() != 0:
+            problems.append("only root can start the engines of the integration tests")
+        if shutil.which("go") is None:
+            problems.append("no Go, from whose modules engines are built; install it and put it in PATH")
+    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "infrablocks-engines")
+    needed = _TO_RUN if not all_sessions or list(cache.glob("kubernetes-*")) else _TO_BUILD
+    places = {_existing(cache), Path(tempfile.gettempdir()), Path.cwd()}
+    free = {place: shutil.disk_usage(place).free / _GIGABYTE for place in sorted(places)}
+    full = [f"{place} has {space:.1f} GB free" for place, space in free.items() if space < needed]
+    return problems + [f"{text}, and {needed} GB are needed" for text in full]
+
+
+def state_directory() -> str:
+    """Return the state directory of the engines, as tests/engines/paths.py has it."""
+    return os.environ.get(STATE) or "/tmp/infrablocks-engines"  # noqa: S108 (short enough for sockets)
+
+
+@contextlib.contextmanager
+def exclusive_run(root: Path) -> Iterator[Run]:
+    """Be the only run on this machine, and clean up after one that was killed.
+
+    Args:
+        root: The checkout.
+
+    Raises:
+        RuntimeError: Another one runs.
+    """
+    run = Run()
+    with _lock_file().open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text = f"another .ci/run works on this machine, {_read(lock)}; wait for its end"
+            raise RuntimeError(text) from error
+        if earlier := _read(lock):
+            sys.stdout.write(f"=== an earlier .ci/run was killed, {earlier}: ending what it left\n")
+            clean_up(str(earlier["id"]), root)
+        _write(lock, json.dumps({"id": run.id, "pid": os.getpid(), "checkout": str(root)}))
+        try:
+            yield run
+        finally:
+            clean_up(run.id, root)
+            _write(lock, "")
+
+
+def clean_up(run: str, root: Path) -> None:
+    """End all processes of a run, and what they held: mounts, namespaces, interfaces and control groups.
+
+    Args:
+        run: Its id.
+        root: The checkout.
+    """
+    deadline = time.monotonic() + _GRACE_SECONDS
+    states: set[str] = set()
+    while processes := _processes_of(run):
+        states |= {state for state in processes.values() if state}
+        number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+        for pid in processes:
+            _signal(pid, run, number)
+        time.sleep(0.2)
+    for state in states:
+        environment = {**os.environ, STATE: state}
+        subprocess.run([sys.executable, "-m", "tests.engines", "down"], cwd=root, env=environment, check=False)
+
+
+def _processes_of(run: str) -> dict[int, str | None]:
+    """Return the processes of a run, each with the state directory of the engines that it belongs to."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        variables = _variables(int(process.name))
+        if run in variables.get(RUN, "").split(":"):
+            found[int(process.name)] = variables.get(STATE)
+    return found
+
+
+def _variables(pid: int) -> dict[str, str]:
+    try:
+        text = Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:  # it has ended, or is somebody else's
+        return {}
+    return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+
+def _signal(pid: int, run: str, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            # Looked at once more: from here on the descriptor cannot come to mean another process.
+            if run in _variables(pid).get(RUN, "").split(":"):
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+
+def _has_python(version: str) -> bool:
+    """Tell whether nox will find a Python: by its name, or among those of pyenv, whose names the noxfile knows."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    if list(root.glob(f"versions/{version}.*")):
+        return True
+    command = shutil.which(f"python{version}")
+    return command is not None and subprocess.run([command, "-c", ""], check=False).returncode == 0
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest directory that exists."""
+    return next(parent for parent in (path, *path.parents) if parent.is_dir())
+
+
+def _lock_file() -> Path:
+    # Beside the engines' state directory: whoever has one of his own has a lock of his own.
+    return Path(f"{state_directory()}-ci-{os.getuid()}.lock")
+
+
+def _read(lock: IO[str]) -> dict[str, object]:
+    lock.seek(0)
+    text = lock.read()
+    return dict(json.loads(text)) if text else {}
+
+
+def _write(lock: IO[str], text: str) -> None:
+    lock.seek(0)
+    lock.truncate()
+    lock.write(text)
+    lock.flush()

@@ -1,0 +1,82 @@
+"""Programs of a newer Debian suite than the machine's, unpacked into the cache; the machine's own apt is left alone."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.engines.errors import EngineError
+from tests.engines.locks import exclusive
+from tests.engines.paths import cache_directory
+
+_MACHINES_SUITE = "bookworm"
+
+# Lists, archives and the record of what is installed are those of the given directory: see apt.conf(5).
+_CONFIGURATION = """
+Dir::State "{0}"; Dir::State::status "{0}/status"; Dir::State::lists "{0}/lists"; Dir::Cache "{0}/cache";
+Dir::Etc::sourcelist "{0}/sources.list"; Dir::Etc::sourceparts "/dev/null"; Dir::Etc::preferencesparts "/dev/null";
+APT::Sandbox::User "root";
+"""
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def unpacked(suite: str, package: str) -> Path:
+    """Return the directory with the files of a package, after fetching it if it is not in the cache.
+
+    Args:
+        suite: Debian's name of the suite.
+        package: A package whose programs run on the machine's own libraries: its dependencies are not fetched.
+
+    Raises:
+        EngineError: The package could not be had.
+    """
+    finished = cache_directory() / f"{suite}-{package}"
+    if not finished.is_dir():
+        with exclusive(cache_directory() / f"{suite}.lock"):
+            if not finished.is_dir():  # somebody else may have fetched it while we waited
+                with tempfile.TemporaryDirectory(prefix=f".{suite}-", dir=cache_directory()) as directory:
+                    _fetch(suite, package, Path(directory)).rename(finished)
+    return finished
+
+
+def mirror(suite: str = _MACHINES_SUITE) -> str:
+    """Return the address from which this machine gets Debian packages.
+
+    Raises:
+        EngineError: apt has no source of that suite.
+    """
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {suite}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    addresses = done.stdout.split()
+    if not addresses:
+        raise EngineError(f"apt-get knows no source of {suite}; try apt-get update: {done.stderr.strip()}")
+    return addresses[0]
+
+
+def _fetch(suite: str, package: str, directory: Path) -> Path:
+    for name in ("lists/partial", "cache/archives/partial", "files"):
+        (directory / name).mkdir(parents=True)
+    (directory / "status").touch()
+    (directory / "sources.list").write_text(f"deb [signed-by={_KEYS}] {mirror()} {suite} main\n")
+    configuration = directory / "apt.conf"
+    configuration.write_text(_CONFIGURATION.format(directory))
+    _run(["apt-get", "--quiet", "update"], directory, configuration)
+    _run(["apt-get", "--quiet", "download", package], directory, configuration)
+    (archive,) = directory.glob("*.deb")
+    _run(["dpkg", "--extract", str(archive), str(directory / "files")], directory, configuration)
+    return directory / "files"
+
+
+def _run(command: list[str], directory: Path, configuration: Path) -> None:
+    done = subprocess.run(
+        ["nice", "-n", "19", *command],
+        cwd=directory,
+        env={**os.environ, "APT_CONFIG": str(configuration)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
