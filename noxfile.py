@@ -163,7 +163,7 @@ def _integration_tests(session: nox.Session) -> None:
 def gate(session: nox.Session) -> None:
     """Check that `.ci/run` fails, and says where, when something of each kind is broken."""
     session.install(*_group("tests"))
-    _pytest(session, *(session.posargs or ["tests/gate", "--run-gate"]))
+    _pytest(session, *(session.posargs or ["tests/gate"]))
 
 
 @nox.session(default=False)
@@ -183,8 +183,9 @@ def benchmarks(session: nox.Session) -> None:
 
 _NIGHTLY = "INFRABLOCKS_NIGHTLY"
 
-# Those of engines and of documentation have sessions of their own, where one test may use the whole machine.
-_UNIT_TESTS = ("tests", "--ignore=tests/integration", "--ignore=tests/docs", "-n", "4", "--dist", "worksteal")
+# Those of other sessions are left out: there one test may use the whole machine.
+_OTHERS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration"))
+_UNIT_TESTS = ("tests", *_OTHERS, "--numprocesses=4", "--dist=worksteal")
 
 
 def _group(name: str) -> tuple[str, ...]:

@@ -28,7 +28,6 @@ CACHE = "INFRABLOCKS_ENGINES_CACHE"
 
 _GIGABYTE = 10**9
 _TO_BUILD, _TO_RUN = 15, 4
-_GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -99,14 +98,15 @@ def exclusive_run(root: Path) -> Iterator[Run]:
             _write(lock, "")
 
 
-def clean_up(run: str, root: Path) -> None:
+def clean_up(run: str, root: Path, grace_seconds: float = 10) -> None:
     """End all processes of a run, and what they held: mounts, namespaces, interfaces and control groups.
 
     Args:
         run: Its id.
         root: The checkout.
+        grace_seconds: How long the processes may take to end by themselves.
     """
-    deadline = time.monotonic() + _GRACE_SECONDS
+    deadline = time.monotonic() + grace_seconds
     states: set[str] = set()
     while processes := _processes_of(run):
         states |= {state for state in processes.values() if state}

@@ -1,0 +1,123 @@
+"""`.ci/run` says at once what a machine lacks, runs alone on it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from machine import RUN, STATE, clean_up, exclusive_run
+
+from tests.processes import is_alive, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parents[2]
+IGNORES_SIGTERM = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock is that of the test, and caches are its own."""
+    monkeypatch.setenv(STATE, str(tmp_path / "engines"))
+    monkeypatch.setenv("INFRABLOCKS_ENGINES_CACHE", str(tmp_path / "cache"))
+
+
+def ci_run(*before: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Call `.ci/run` behind a command that takes something away from it."""
+    environment = {**os.environ, **variables}
+    command = [*before, "bash", str(ROOT / ".ci/run")]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def lock_file(tmp_path: Path) -> Path:
+    return tmp_path / f"engines-ci-{os.getuid()}.lock"
+
+
+@contextmanager
+def marked(run: str, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that says it belongs to a run."""
+    with subprocess.Popen(command, env={**os.environ, RUN: f"outer:{run}"}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_without_root() -> None:
+    """Somebody who is not root is told so, before anything is installed."""
+    done = ci_run("unshare", "--user", HOME=str(Path.home()))
+    assert "only root can start the engines of the integration tests" in last_line(done)
+
+
+def test_without_go(tmp_path: Path) -> None:
+    """Without Go the engines could not be built, which is said at the beginning and not after half an hour."""
+    for program in ("bash", "dirname", "git", "python3"):
+        path = shutil.which(program) if program != "python3" else sys.executable
+        assert path is not None
+        (tmp_path / program).symlink_to(path)
+    done = ci_run(PATH=str(tmp_path))
+    assert "no Go, from whose modules engines are built; install it and put it in PATH" in last_line(done)
+
+
+def test_with_a_full_disk(tmp_path: Path) -> None:
+    """A disk that is too small is named, with what is free and what is needed."""
+    small = tmp_path / "small"
+    small.mkdir()
+    script = f'mount -t tmpfs -o size=1m small {small} && exec "$@"'
+    unshared = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    done = ci_run(*unshared, TMPDIR=str(small))
+    assert f"{small} has 0.0 GB free, and 15 GB are needed" in last_line(done)
+
+
+def test_a_second_run(tmp_path: Path) -> None:
+    """While one runs another one ends at once, and names the first; the first one's record is left alone."""
+    record = json.dumps({"id": "first", "pid": 12345, "checkout": "/somewhere"})
+    with lock_file(tmp_path).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(record)
+        lock.flush()
+        with pytest.raises(RuntimeError, match="another .ci/run works on this machine, .*12345"), exclusive_run(ROOT):
+            pass
+    assert lock_file(tmp_path).read_text() == record
+
+
+def test_after_a_run_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a killed run left running is ended before the next one begins, and that is said."""
+    lock_file(tmp_path).write_text(json.dumps({"id": "killed", "pid": 1, "checkout": "/somewhere"}))
+    with marked("killed", ["sleep", "300"]) as left, marked("other", ["sleep", "300"]) as other:
+        with exclusive_run(ROOT):
+            assert left.wait() == -signal.SIGTERM
+        assert is_alive(other.pid)
+    assert "an earlier .ci/run was killed" in capsys.readouterr().out
+    assert lock_file(tmp_path).read_text() == ""
+
+
+def test_what_a_run_has_started_is_ended(tmp_path: Path) -> None:
+    """At its end no process of a run is alive, however it was started, and whatever it does about SIGTERM."""
+    with exclusive_run(ROOT) as run:
+        environment = {**os.environ, **run.environment}
+        pid_file = tmp_path / "pid"
+        script = f"setsid sh -c 'echo $$ > {pid_file}; exec sleep 300' &"
+        subprocess.run(["sh", "-c", script], env=environment, check=True)
+        wait_until(lambda: pid_file.exists() and pid_file.read_text())
+        pid = int(pid_file.read_text())
+        assert is_alive(pid)
+    assert not is_alive(pid)
+    with marked("stubborn", IGNORES_SIGTERM) as stubborn:
+        clean_up("stubborn", ROOT, grace_seconds=0.3)
+        assert stubborn.wait() == -signal.SIGKILL
