@@ -85,10 +85,11 @@ def exclusive_run(root: Path) -> Iterator[Run]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            text = f"another .ci/run works on this machine, {_read(lock)}; wait for its end"
+            text = f"another .ci/run works on this machine ({_described(_read(lock))}); wait for its end"
             raise RuntimeError(text) from error
         if earlier := _read(lock):
-            sys.stdout.write(f"=== an earlier .ci/run was killed, {earlier}: ending what it left\n")
+            sys.stdout.write(f"=== an earlier .ci/run was killed ({_described(earlier)}): ending what it left\n")
+            sys.stdout.flush()
             clean_up(str(earlier["id"]), root)
         _write(lock, json.dumps({"id": run.id, "pid": os.getpid(), "checkout": str(root)}))
         try:
@@ -171,6 +172,10 @@ def _read(lock: IO[str]) -> dict[str, object]:
     lock.seek(0)
     text = lock.read()
     return dict(json.loads(text)) if text else {}
+
+
+def _described(record: dict[str, object]) -> str:
+    return f"process {record.get('pid')} in {record.get('checkout')}"
 
 
 def _write(lock: IO[str], text: str) -> None:

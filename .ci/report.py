@@ -41,9 +41,9 @@ def table(directory: Path, wall: float) -> Iterator[str]:
     yield from (_row(note["session"], note) for note in notes if "session" in note)
     yield from (_row(f"engine {note['engine']}, {note['action']}", note) for note in notes if "engine" in note)
     yield _row("all", {"wall": wall, "processor": None})
-    yield f"\n=== the {_SLOWEST} slowest tests, s"
-    for test in sorted(_tests(directory), key=lambda test: -test.seconds)[:_SLOWEST]:
-        yield f"{test.seconds:8.1f}  {test.report}: {test.name}"
+    if slowest := sorted(_tests(directory), key=lambda test: -test.seconds)[:_SLOWEST]:
+        yield f"\n=== the {_SLOWEST} slowest tests, s"
+        yield from (f"{test.seconds:8.1f}  {test.report}: {test.name}" for test in slowest)
 
 
 def failures(nox: Path, directory: Path) -> list[str]:
