@@ -94,7 +94,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests with the newest dependencies."""
     session.install("--upgrade", *_wheel(session), *_group("tests"))
-    _pytest(session, *(session.posargs or _UNIT_TESTS))
+    _unit_tests(session)
 
 
 @nox.session(python=PYTHONS[0])
@@ -106,7 +106,7 @@ def tests_oldest(session: nox.Session) -> None:
     compile_ = ("uv", "pip", "compile", "pyproject.toml", "--all-extras", *resolution, "--output-file", oldest)
     session.run(*compile_, "--no-header", "--quiet", external=True)
     session.install("--constraint", oldest, *_wheel(session), *_group("tests"))
-    _pytest(session, *(session.posargs or _UNIT_TESTS))
+    _unit_tests(session)
 
 
 @nox.session
@@ -133,29 +133,10 @@ def integration(session: nox.Session) -> None:
         session.run(*engines, "up", success_codes=[0] if in_ci else [0, 1])
         if session.posargs:
             _pytest(session, *session.posargs)
-        else:
-            _integration_tests(session)
+        elif not _pytest_in_two_parts(session, "--numprocesses=3", *_BY_ENGINE, "tests/integration"):
+            session.error("no integration test was executed: no engine is up")
     finally:
         session.run(*engines, "down")
-
-
-def _integration_tests(session: nox.Session) -> None:
-    """Run the tests of different engines beside each other, then those that want the machine for themselves."""
-    beside = ("-m", "not alone", "--numprocesses=3", "--dist=loadgroup", "--no-loadscope-reorder")
-    alone = ("-m", "alone", "--numprocesses=0")
-    executed, failed = 0, []
-    for name, options in {"beside": beside, "alone": alone}.items():
-        report = _report_directory(session) / f"{session.name}-{name}.xml"
-        report.unlink(missing_ok=True)
-        try:
-            _pytest(session, *options, "tests/integration", report=report)
-        except nox.command.CommandFailed as failure:
-            failed.append(failure)
-        executed += _executed(report) if report.exists() else 0
-    if failed:
-        raise failed[0]
-    if not executed:
-        session.error("no integration test was executed: no engine is up")
 
 
 @nox.session(default=False)
@@ -183,13 +164,38 @@ def benchmarks(session: nox.Session) -> None:
 
 _NIGHTLY = "INFRABLOCKS_NIGHTLY"
 
-# Those of other sessions are left out: there one test may use the whole machine.
-_OTHERS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration"))
-_UNIT_TESTS = ("tests", *_OTHERS, "--numprocesses=4", "--dist=worksteal")
+_OF_OTHER_SESSIONS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration"))
+
+# All tests of an engine in one process, in the order of tests/integration/engine_groups.py.
+_BY_ENGINE = ("--dist=loadgroup", "--no-loadscope-reorder")
 
 
 def _group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(PROJECT, name)
+
+
+def _unit_tests(session: nox.Session) -> None:
+    if session.posargs:
+        _pytest(session, *session.posargs)
+    else:
+        _pytest_in_two_parts(session, "--numprocesses=4", "--dist=worksteal", "tests", *_OF_OTHER_SESSIONS)
+
+
+def _pytest_in_two_parts(session: nox.Session, *options: str) -> int:
+    """Run tests beside each other, then those that want the machine for themselves; count what was not skipped."""
+    parts = {"beside": ("-m", "not alone"), "alone": ("-m", "alone", "--dist=no", "--numprocesses=0")}
+    executed, failed = 0, []
+    for name, part in parts.items():
+        report = _report_directory(session) / f"{session.name}-{name}.xml"
+        report.unlink(missing_ok=True)
+        try:
+            _pytest(session, *options, *part, report=report)
+        except nox.command.CommandFailed as failure:
+            failed.append(failure)
+        executed += _executed(report) if report.exists() else 0
+    if failed:
+        raise failed[0]
+    return executed
 
 
 def _pytest(session: nox.Session, *arguments: str, report: Path | None = None) -> None:
