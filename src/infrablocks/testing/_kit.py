@@ -32,7 +32,8 @@ class Kit:
         grace_seconds: A grace period that the back end can keep to.
         seconds_per_check: How long one check may take.
         slack_seconds: How much later than asked for things may happen.
-        longest_stall_seconds: How long the event loop may be kept from its other tasks.
+        longest_stall_seconds: How much longer than a bare ticker in another process the event loop may be kept from its
+            other tasks.
     """
 
     lacks: ClassVar[Collection[Capability]] = ()

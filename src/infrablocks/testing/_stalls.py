@@ -60,8 +60,10 @@ async def measured_stalls() -> AsyncIterator[Stalls]:
         with _seconds_without_a_processor() as waited:
             while True:
                 before = time.monotonic() - waited()
-                await anyio.sleep(_TICK_SECONDS)
-                stalls.loop = max(stalls.loop, time.monotonic() - waited() - before - _TICK_SECONDS)
+                try:
+                    await anyio.sleep(_TICK_SECONDS)
+                finally:  # the last tick is cancelled, perhaps by a body that has just kept the loop
+                    stalls.loop = max(stalls.loop, time.monotonic() - waited() - before - _TICK_SECONDS)
 
     # A cancelled wait for the ticker's start or end may be abandoned: it ends by itself when its stdin is closed.
     bare = await to_thread.run_sync(_start_bare_ticker)
