@@ -26,7 +26,7 @@ from infrablocks import (
 )
 from infrablocks._life_cycle import TimeLimit
 from infrablocks._threads import ThreadLimit, ThreadsafeEvent, run_in_worker_thread
-from tests.processes import is_alive
+from tests.processes import WAIT_SECONDS, is_alive
 from tests.python_programs import PythonProgram
 from tests.tracked_objects import count_of_new_objects
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 only_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-
-WAIT_SECONDS = 20.0
 
 
 class Result(InfrastructureResult):
@@ -441,10 +439,18 @@ async def test_the_time_limit_of_another_field() -> None:
 async def test_the_time_limit_counts_from_the_beginning() -> None:
     """A workload that took too long to be made is killed at once."""
     block = InMemoryBlock(timeout_seconds=0.05)
-    block._world.may_create.clear()
-    threading.Timer(0.2, block._world.may_create.set).start()
-    assert (await started(block._world, block)).reason is Reason.DEADLINE_EXCEEDED
-    assert block._world.events.count("kill") == 1
+    world = block._world
+    world.may_create.clear()
+
+    async def create_late() -> None:
+        await until(world.creating.is_set)
+        await anyio.sleep(0.1)
+        world.may_create.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(create_late)
+        assert (await started(world, block)).reason is Reason.DEADLINE_EXCEEDED
+    assert world.events.count("kill") == 1
 
 
 async def test_the_time_limit_is_not_reached() -> None:

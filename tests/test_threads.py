@@ -20,13 +20,13 @@ from infrablocks._threads import (
     in_worker_thread,
     run_in_worker_thread,
 )
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
-WAIT_SECONDS = 20.0
 only_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
@@ -137,12 +137,18 @@ async def test_a_task_that_asyncio_cancels_waits_for_the_function(times: int) ->
 async def test_a_timeout_of_asyncio_waits_for_the_function() -> None:
     """asyncio.timeout, which cancels the task, ends as a TimeoutError after the function has ended."""
     call = Call()
-    threading.Timer(0.2, call.may_end.set).start()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await run_in_worker_thread(call)
+
+    async def end_it_then() -> None:
+        await until(lambda: call.saw_cancellation)
+        assert not call.ended
+        call.may_end.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_it_then)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await run_in_worker_thread(call)
     assert call.ended
-    assert call.saw_cancellation
 
 
 @only_asyncio
@@ -345,6 +351,7 @@ async def test_a_call_leaves_nothing_to_the_garbage_collector() -> None:
     """What a call has made goes with its last user; in a program with thousands of runs a collection takes long."""
     await run_in_worker_thread(list)
     gc.collect()
+    gc.freeze()  # what earlier tests have left
     gc.disable()
     try:
         for _ in range(20):
@@ -352,6 +359,7 @@ async def test_a_call_leaves_nothing_to_the_garbage_collector() -> None:
         assert gc.collect() < 20
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 async def test_an_event_set_from_a_thread() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,50 @@ pytestmark = pytest.mark.anyio
 
 NUMBERED = [f"line {number}\n" for number in range(1, 1001)]
 COMMAND = ["bash", "-c", "for i in {1..1000}; do echo line $i; ((i % 20)) || sleep 0.02; done; exit 7"]
+COMMAND_IN_TWO_PARTS = ["bash", "-c", "for i in {1..1000}; do echo line $i; ((i - 600)) || read <gate; done; exit 7"]
+
+
+def write_block(folder: Path, command: list[str]) -> Path:
+    """Write the file of a detached process that prints 1,000 lines."""
+    path = folder / "block.yaml"
+    Process(command=command, detached=True, working_dir=folder).to_yaml(path)
+    return path
 
 
 @pytest.fixture
 def block(tmp_path: Path) -> Path:
-    """The file of a detached process that prints 1,000 lines in a good second."""
-    path = tmp_path / "block.yaml"
-    Process(command=COMMAND, detached=True).to_yaml(path)
-    return path
+    """The file of one that takes a good second."""
+    return write_block(tmp_path, COMMAND)
 
 
-async def test_an_agent_is_killed_between_a_thousand_lines(tmp_path: Path, block: Path) -> None:
+@pytest.fixture
+def block_in_two_parts(tmp_path: Path) -> Path:
+    """The file of one that waits after 600 lines until something is written into the pipe `gate` of its folder."""
+    os.mkfifo(tmp_path / "gate")
+    return write_block(tmp_path, COMMAND_IN_TWO_PARTS)
+
+
+async def test_an_agent_is_killed_between_a_thousand_lines(tmp_path: Path, block_in_two_parts: Path) -> None:
     """A new agent attaches after the stored cursor: each line is there once, in order, and the result is right."""
-    agent, lines = Agent(tmp_path / "agent", block), Lines()
+    agent, lines = Agent(tmp_path / "agent", block_in_two_parts), Lines()
     identifier = agent.identifier()
     wait_until(lambda: len(agent.stored()[0]) >= 300)
     agent.kill()
+    await anyio.to_thread.run_sync((tmp_path / "gate").write_text, "go on\n")
     stored, cursor = agent.stored()
     result = await Process().attach(identifier, after=cursor, output=lines)
-    assert 300 <= len(stored) < 1000
+    assert 300 <= len(stored) <= 600
     assert stored + [line for _, line in lines] == NUMBERED
     assert result.status_code == 7
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_agents_are_killed_at_any_moment(tmp_path: Path, block: Path) -> None:
-    """Twenty agents, killed at random moments from the report to after the end: twenty right results and outputs."""
+    """Twenty agents, killed at moments from the report to after the end: twenty right results and outputs."""
     agents = [Agent(tmp_path / f"agent-{number}", block) for number in range(20)]
     identifiers = [agent.identifier() for agent in agents]
-    for agent in random.sample(agents, len(agents)):
-        time.sleep(random.uniform(0, 0.15))
+    for number, agent in enumerate(agents):
+        wait_until(lambda: len(agent.stored()[0]) >= min(53 * number, 1000))  # noqa: B023 (called at once)
         agent.kill()
     seen: dict[str, Any] = {}
 

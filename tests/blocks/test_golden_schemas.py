@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 from tests.blocks.golden_schemas import BLOCKS, FOLDER, schema_text
+from tests.processes import WAIT_SECONDS
 
 
 @pytest.mark.parametrize("slug", BLOCKS)
@@ -36,6 +37,6 @@ def test_checksums_do_not_depend_on_the_process() -> None:
         check=True,
         env={**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         text=True,
-        timeout=50,
+        timeout=WAIT_SECONDS,
     )
     assert done.stdout == "".join(map(schema_text, BLOCKS))

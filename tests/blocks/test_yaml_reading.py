@@ -303,10 +303,10 @@ def test_alias_bomb_ends_soon() -> None:
     """A few lines that stand for 10^9 values are refused at once."""
     lines = ["manifest:", "  a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
-    start = time.monotonic()
+    start = time.thread_time()
     (problem,) = problems("\n".join(lines))
     assert problem.endswith(": aliases (*…) repeat more than 10000 values")
-    assert time.monotonic() - start < 10
+    assert time.thread_time() - start < 10
 
 
 def test_merge_bomb_ends_soon() -> None:

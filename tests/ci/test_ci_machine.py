@@ -91,7 +91,10 @@ def test_a_second_run(tmp_path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(record)
         lock.flush()
-        with pytest.raises(RuntimeError, match=r"another .ci/run works on this machine \(process 12345 in /somewhere\)"), exclusive_run(ROOT):
+        with (
+            pytest.raises(RuntimeError, match=r"another .ci/run works on this machine \(process 12345 in /somewhere\)"),
+            exclusive_run(ROOT),
+        ):
             pass
     assert lock_file(tmp_path).read_text() == record
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 from unittest.mock import patch
 
 from infrablocks.blocks.stores import sqlite_file
-from infrablocks.cli import main
+from infrablocks.cli import logs, main
 from tests.processes import WAIT_SECONDS
 from tests.python_programs import PythonProgram
 
@@ -156,6 +156,7 @@ class CommandLineHere(CommandLine):
             chdir(self.folder),
             patch.dict(os.environ, self.environment(**variables), clear=True),
             patch.object(tempfile, "tempdir", None),
+            patch.object(logs, "_LAST_LINES_SECONDS", WAIT_SECONDS),
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("default", UserWarning)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.processes import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
 
@@ -14,7 +16,8 @@ def test_preview_pastes_back_into_a_shell(infrablocks: CommandLine) -> None:
     words = ("--env", "A=it's", "--env", "B=$HOME; echo", "--", "sh", "-c", 'echo "$A" "$B" "$0" "$@"', "x y", "*")
     preview = infrablocks("preview", *words)
     assert preview.returncode == 0
-    shell = subprocess.run(["sh", "-c", preview.stdout], capture_output=True, check=True, text=True, timeout=20)
+    pasted = ["sh", "-c", preview.stdout]
+    shell = subprocess.run(pasted, capture_output=True, check=True, text=True, timeout=WAIT_SECONDS)
     assert shell.stdout == infrablocks("run", *words).stdout == "it's $HOME; echo x y *\n"
 
 

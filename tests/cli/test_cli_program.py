@@ -16,6 +16,7 @@ from infrablocks import Process
 from infrablocks.cli.checks.back_ends import checks
 from infrablocks.cli.checks.finding import Finding, State
 from infrablocks.cli.doctor import doctor
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine
@@ -54,7 +55,7 @@ def test_help_goes_into_a_closed_pipe_without_noise(infrablocks: CommandLine) ->
     finally:
         os.close(unread)
     for process in processes:
-        assert process.wait(20) in {1, 141}
+        assert process.wait(WAIT_SECONDS) in {1, 141}
         assert process.stderr.read() == b""
 
 
@@ -62,7 +63,7 @@ def test_full_disk(infrablocks: CommandLine) -> None:
     """What cannot be printed is an error in one line."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         process = infrablocks.start("schema", "process", stdout=full.fileno())
-    assert process.wait(20) == 1
+    assert process.wait(WAIT_SECONDS) == 1
     told = process.stderr.read().decode()
     assert "No space left on device" in told
     assert "Traceback" not in told
@@ -130,7 +131,7 @@ def test_doctor_in_a_terminal(infrablocks: CommandLine) -> None:
                 text += data
         except OSError:  # how Linux tells that the other side is closed
             pass
-    assert process.wait(20) == 0
+    assert process.wait(WAIT_SECONDS) == 0
     assert "┃".encode() in text
     assert b"started a process" in text
 
@@ -176,7 +177,7 @@ def in_python(infrablocks: CommandLine, code: str) -> subprocess.CompletedProces
         check=False,
         env=infrablocks.environment(),
         text=True,
-        timeout=20,
+        timeout=WAIT_SECONDS,
     )
 
 

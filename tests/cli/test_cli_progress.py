@@ -11,8 +11,12 @@ import sys
 PROGRAM = """
 import logging, sys
 from infrablocks._progress import WaitProgress, tell_progress
+from infrablocks.cli import logs, progress
 from infrablocks.cli.logs import logs_on_stderr
 from infrablocks.cli.progress import progress_on_terminal
+
+# What is shown may come as late as it likes: loading what draws it takes long on a busy machine.
+progress._WIPED_SECONDS = logs._LAST_LINES_SECONDS = 100
 
 with logs_on_stderr(logging.WARNING, tracebacks=False), progress_on_terminal(wanted=sys.argv[1] == "wanted"):
     tell_progress(WaitProgress("Pod none", "Running", is_over=True))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.processes import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
@@ -223,7 +225,7 @@ def in_shell(infrablocks: CommandLine) -> Callable[[str], CompletedProcess[str]]
             env=infrablocks.environment(),
             shell=True,
             text=True,
-            timeout=20,
+            timeout=WAIT_SECONDS,
         )
 
     return call

@@ -57,7 +57,7 @@ def test_kill_gives_the_time_it_is_told(infrablocks: CommandLine) -> None:
 
 def test_ctrl_c_ends_the_grace_period_of_kill(infrablocks: CommandLine) -> None:
     """Whoever does not want to wait presses Ctrl-C; the workload is gone then, too."""
-    process = infrablocks.start("run", "--", "sh", "-c", 'trap "echo told" TERM; echo $$; while :; do sleep 1000; done')
+    process = infrablocks.start("run", "--", "sh", "-c", 'trap "echo told" TERM; echo $$; while :; do sleep 1; done')
     pid = process.stdout.readline().decode().strip()
     wait_until(record_is_written)
     kill = infrablocks.start("kill", pid, "--grace-seconds", "600")

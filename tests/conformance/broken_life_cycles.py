@@ -66,11 +66,11 @@ class MissesWhatHasEnded(Process):
             raise InfrastructureNotAvailable("Who knows?") from error
 
 
-@breaks("test_kill_lets_the_event_loop_go_on", "The loop has stalled for 0.")
+@breaks("test_kill_lets_the_event_loop_go_on", "longer than a bare ticker")
 class BlocksTheLoop(WithWorkload):
     class _found(FoundProcess):  # noqa: N801
         async def kill(self, grace_seconds: float) -> None:
-            time.sleep(0.2)
+            time.sleep(3)  # also a bare ticker may stall for a second
             await super().kill(grace_seconds)
 
 

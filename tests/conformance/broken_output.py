@@ -88,7 +88,7 @@ class AlwaysStreams(WithFields):
         return {"stream_output": True}
 
 
-@breaks("test_what_is_left_behind_does_not_hold_the_run_up", "It took 1.")
+@breaks("test_what_is_left_behind_does_not_hold_the_run_up", "It took ")
 class WaitsForEverybody(WithWorkload):
     class _started(StartedProcess):  # noqa: N801
         async def _drain(self, copies: Any) -> None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from infrablocks import Infrastructure, InfrastructureResult, Reason, WorkloadCreationError
 from infrablocks.testing import Capability, InfrastructureConformance, MakeBlock
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -65,6 +66,7 @@ class TestRunOnly(InfrastructureConformance):
     """All that can be asked of it."""
 
     lacks = tuple(Capability)
+    seconds_per_check = WAIT_SECONDS
 
     @pytest.fixture
     def make_block(self) -> MakeBlock:

@@ -43,8 +43,7 @@ async def test_what_the_machine_does_to_a_bare_ticker_is_no_stall() -> None:
         keep_the_loop(0.5)
         await anyio.sleep(0.05)
         keep_the_loop(0.5)
-        os.kill(ticker, signal.SIGCONT)
-        await anyio.sleep(0.05)
+        os.kill(ticker, signal.SIGCONT)  # perhaps it only runs again after the measurement: that counts, too
     assert stalls.loop > 0.4
     assert stalls.bare > stalls.loop
     assert stalls.beyond_bare == 0

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.docs.snippets import ROOT
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_SECONDS = 55
+# Longer than the longest block may take.
+_SECONDS = 2 * WAIT_SECONDS
 _NOT_INHERITED = ("DOCKER_", "INFRABLOCKS_", "PREFECT_")
 
 

@@ -33,6 +33,7 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, BinaryIO
 
 from tests.docs.snippets import ROOT, load_pages, markdown_page
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -44,7 +45,6 @@ _NOT_EXECUTED = {"text", "mermaid"}
 # Making a virtual environment takes long and is what CI begins with: it executes these commands of README.md.
 _SET_UP = "python3 -m venv "
 _END_OF_COMMAND = "\x1e"
-_BLOCK_SECONDS = 30
 _ENGINES = {"docker", "kubernetes"}
 
 
@@ -156,7 +156,7 @@ def _run_console(snippet: Snippet) -> None:
             ["sh", "-c", script], stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
         )
         try:
-            shell.wait(_BLOCK_SECONDS)
+            shell.wait(WAIT_SECONDS)
         finally:
             _end(shell)
         printed = _text(file).split(_END_OF_COMMAND)

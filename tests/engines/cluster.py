@@ -21,6 +21,7 @@ from tests.engines.cluster_api import ApiRefused, ClusterApi
 from tests.engines.control_plane import LOOPBACK, SERVICE_ADDRESS, ControlPlane, Ports, is_free
 from tests.engines.daemons import Daemon
 from tests.engines.engine import Engine, Status
+from tests.engines.limits import PATIENCE
 from tests.engines.namespaces import Namespace
 from tests.engines.processes import ProcessRecord
 
@@ -147,7 +148,7 @@ class Cluster(Engine):
         kubeconfig = self.kubeconfig_for(f"{namespace}-{name}", token=token, namespace=namespace)
         return Account(name, namespace, token, kubeconfig)
 
-    def wait_for(self, path: str, seconds: float = 60) -> dict[str, Any]:
+    def wait_for(self, path: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Return what is at a path as soon as it is there.
 
         Raises:
@@ -225,11 +226,11 @@ class Cluster(Engine):
 
     def _start_api_server(self) -> None:
         # The kernel takes a moment to give back the port of a program that was killed.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not is_free(self.ports.api) and time.monotonic() < deadline:
             time.sleep(0.02)
         process = self._launch("api-server", self._control_plane.api_server())
-        self._wait_until(self._answers, process, self.api_server.log, seconds=90)
+        self._wait_until(self._answers, process, self.api_server.log)
 
     def _launch(self, name: str, command: Sequence[str]) -> ProcessRecord:
         environment = {"HOME": str(self.directory)}
@@ -237,7 +238,7 @@ class Cluster(Engine):
 
     def _answers(self) -> bool:
         try:
-            return self.admin.text("GET", "/readyz", timeout=5) == "ok"
+            return self.admin.text("GET", "/readyz", timeout=PATIENCE) == "ok"
         except (OSError, ApiRefused):
             return False
 
@@ -245,7 +246,7 @@ class Cluster(Engine):
         # Pods that ignore SIGTERM would keep it for half a minute.
         at_once = urlencode({"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
         for path in (f"/apis/batch/v1/namespaces/{name}/jobs", f"/api/v1/namespaces/{name}/pods"):
-            self.admin.request("DELETE", f"{path}?{at_once}", timeout=120)  # there may be thousands
+            self.admin.request("DELETE", f"{path}?{at_once}", timeout=PATIENCE)  # there may be thousands
         with contextlib.suppress(ApiRefused):  # the test has removed it
             self.api("DELETE", f"/api/v1/namespaces/{name}")
 

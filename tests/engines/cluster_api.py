@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.engines.errors import EngineError
+from tests.engines.limits import PATIENCE
 
 _PATCH = "application/merge-patch+json"
 
@@ -45,7 +46,7 @@ class ClusterApi:
     token: str
 
     def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = 30
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = PATIENCE
     ) -> dict[str, Any]:
         """Return the answer to one request; a PATCH is a JSON merge patch.
 
@@ -56,7 +57,7 @@ class ClusterApi:
         answer: dict[str, Any] = json.loads(self.text(method, path, body, timeout=timeout))
         return answer
 
-    def text(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = 30) -> str:
+    def text(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = PATIENCE) -> str:
         """Return the answer to one request as it is, for instance a log.
 
         Raises:

@@ -21,9 +21,9 @@ _PORTS = range(26440, 26500)
 # The API server publishes an address of its own, which may not be loopback. Nobody asks for it here.
 _NOBODYS_ADDRESS = "192.0.2.1"
 
-# A lost node is noticed in less than half a minute, and its pods are given up soon after that; the defaults would be
-# almost six minutes.
-_NODE_GRACE, _TOLERATION = "20s", 10
+# A lost node is noticed within a minute, and its pods are given up soon after that; the defaults would be almost six
+# minutes. A node that has too little of a busy machine is not lost.
+_NODE_GRACE, _TOLERATION = "40s", 10
 
 
 def is_free(port: int) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.engines.limits import PATIENCE
 from tests.engines.namespaces import Namespace
 from tests.engines.processes import ProcessRecord
 
@@ -55,4 +56,4 @@ class Daemon:
         process = self.process
         if process is not None:
             process.signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(PATIENCE)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from tests.engines import certificates
 from tests.engines.engine import ContainerEngine
 from tests.engines.errors import EngineError
+from tests.engines.limits import PATIENCE
 from tests.engines.processes import SYSTEM_PATH, ProcessRecord
 from tests.engines.registry import registry
 from tests.engines.unix_http import get
@@ -97,7 +98,7 @@ class DockerDaemon(ContainerEngine):
     def _listen(self) -> socket.socket:
         """Listen on a free port at first, and on the same one after every restart."""
         if self._tls_port_file.exists():
-            return _listen_on([int(self._tls_port_file.read_text())], patience=5)
+            return _listen_on([int(self._tls_port_file.read_text())], patience=PATIENCE)
         return _listen_on(_TLS_PORTS, patience=0)
 
     def _configure(self, *, live_restore: bool) -> None:

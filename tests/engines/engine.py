@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tests.engines import cgroups, images, namespaces
 from tests.engines.errors import EngineError, tail
+from tests.engines.limits import PATIENCE
 from tests.engines.locks import exclusive
 from tests.engines.namespaces import Namespace
 from tests.engines.packages import install
@@ -133,8 +134,8 @@ class Engine(abc.ABC):
                 path.unlink()
 
     @staticmethod
-    def _wait_until(ready: Callable[[], bool], process: ProcessRecord, log: Path, seconds: float = 60) -> None:
-        deadline = time.monotonic() + seconds
+    def _wait_until(ready: Callable[[], bool], process: ProcessRecord, log: Path) -> None:
+        deadline = time.monotonic() + PATIENCE
         while True:
             # In this order: on a fixed port somebody else's process may be the one that answers.
             if not process.is_alive():
@@ -142,7 +143,7 @@ class Engine(abc.ABC):
             if ready():
                 return
             if time.monotonic() > deadline:
-                raise EngineError(f"not ready after {seconds} s; {tail(log)}")
+                raise EngineError(f"not ready after {PATIENCE:g} s; {tail(log)}")
             time.sleep(0.05)
 
 
@@ -190,7 +191,7 @@ class ContainerEngine(Engine):
             raise EngineError(f"{self.name} does not run; to get it: {self.how_to_get_it}")
         return daemon
 
-    def client(self, timeout: int = 30) -> "docker.DockerClient":
+    def client(self, timeout: int = int(PATIENCE)) -> "docker.DockerClient":
         """Return a client of the SDK; the caller closes it."""
         import docker  # noqa: PLC0415 (getting and stopping engines needs the standard library alone)
 
@@ -214,7 +215,7 @@ class ContainerEngine(Engine):
         """Send SIGKILL to the daemon; what becomes of its containers is the engine's affair."""
         if self.daemon is not None:
             self.daemon.signal(signal.SIGKILL)
-            self.daemon.wait(10)
+            self.daemon.wait(PATIENCE)
 
     def stop(self) -> None:
         """Stop the daemon only, gracefully; `restart` brings it back."""

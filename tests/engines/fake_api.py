@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.engines.cluster_api import ClusterApi
-
-_PATIENCE = 60
-"""How many seconds the API server may be away."""
+from tests.engines.limits import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class FakeApi:
         """Send one request, again and again while nobody answers, and return status and answer.
 
         Raises:
-            OSError: Nobody answers for a minute.
+            OSError: Nobody answers for so long that the API server is not coming back.
         """
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return self._send_once(method, path, body)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.engines.errors import EngineError
+from tests.engines.limits import PATIENCE
 from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch, only_child
 
 PACKAGES = ("iproute2", "mount", "tini", "util-linux")
@@ -96,7 +97,7 @@ class Namespace:
         if first is not None:
             first.signal(signal.SIGKILL)
             # The first process ends after all others have: that is the kernel's promise.
-            if not first.wait(20):
+            if not first.wait(PATIENCE):
                 raise EngineError(f"the namespace of process {first.pid} does not end")
         self._pid_file.unlink(missing_ok=True)
 
@@ -175,7 +176,7 @@ class Namespace:
         """
         return self.call(lambda: socket.create_server((host, port)))
 
-    def connect(self, host: str, port: int, timeout: float = 5) -> socket.socket:
+    def connect(self, host: str, port: int, timeout: float = PATIENCE) -> socket.socket:
         """Connect to a TCP port of the room, for instance a published one."""
         return self.call(lambda: socket.create_connection((host, port), timeout=timeout))
 

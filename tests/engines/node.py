@@ -12,6 +12,7 @@ from typing import Any
 from tests.engines import api_forwarding, cgroups, docker29, images, kubernetes_programs
 from tests.engines.daemons import Daemon
 from tests.engines.errors import EngineError, tail
+from tests.engines.limits import PATIENCE
 from tests.engines.namespaces import Namespace
 from tests.engines.node_network import NodeNetwork
 from tests.engines.processes import SYSTEM_PATH
@@ -182,11 +183,11 @@ class Node:
         }
 
 
-def _wait_until(ready: Callable[[], bool], daemon: Daemon, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+def _wait_until(ready: Callable[[], bool], daemon: Daemon) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not ready():
         if not daemon.is_alive():
             raise EngineError(f"{daemon.name} ended before it was ready; {tail(daemon.log)}")
         if time.monotonic() > deadline:
-            raise EngineError(f"{daemon.name} is not ready after {seconds} s; {tail(daemon.log)}")
+            raise EngineError(f"{daemon.name} is not ready after {PATIENCE:g} s; {tail(daemon.log)}")
         time.sleep(0.05)

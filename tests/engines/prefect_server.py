@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.engines import prefect_image
 from tests.engines.engine import Engine, Status
+from tests.engines.limits import PATIENCE
 from tests.engines.prefect_environment import VERSION, environment
 from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch, pids_of_session
 
@@ -17,9 +18,6 @@ _LOOPBACK = "127.0.0.1"
 
 # Below the ports that the kernel gives to clients, so that nobody takes one while the server restarts.
 _PORTS = range(23800, 23840)
-
-# It imports much, and this machine may be busy: half a minute is normal.
-_PATIENCE = 240.0
 
 
 class PrefectServer(Engine):
@@ -84,7 +82,7 @@ class PrefectServer(Engine):
         """Send SIGKILL to the server."""
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
 
     def stop(self) -> None:
         """Stop the server only, gracefully; `restart` brings it back with its data."""
@@ -99,7 +97,7 @@ class PrefectServer(Engine):
         command = [str(self.python), "-m", "prefect", "server", "start", *options]
         process = launch(command, self.log, environment=variables)
         process.write(self._pid_file)
-        self._wait_until(self._answers, process, self.log, seconds=_PATIENCE)
+        self._wait_until(self._answers, process, self.log)
 
     @property
     def _pid_file(self) -> Path:
@@ -121,7 +119,7 @@ class PrefectServer(Engine):
         self._remove_files()
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=5)
+        connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=PATIENCE)
         try:
             connection.request("GET", "/api/health")
             return connection.getresponse().status == http.HTTPStatus.OK

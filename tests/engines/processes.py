@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.engines.errors import EngineError, tail
+from tests.engines.limits import PATIENCE
 from tests.engines.paths import STATE_VARIABLE
 
 # Daemons get no variables of the caller's: a proxy or a DOCKER_HOST would change what they do.
@@ -107,7 +108,7 @@ class ProcessRecord:
         if self.wait(grace):
             return
         self.signal(signal.SIGKILL)
-        if not self.wait(10):
+        if not self.wait(PATIENCE):
             raise EngineError(f"process {self.pid} survived SIGKILL; see /proc/{self.pid}/stack")
 
     @contextlib.contextmanager
@@ -170,10 +171,10 @@ def only_child(parent: ProcessRecord, log: Path) -> ProcessRecord:
     """Return the one child of a program that forks once and waits, such as unshare and nsenter.
 
     Raises:
-        EngineError: The parent ended, or has no child after five seconds.
+        EngineError: The parent ended, or has no child.
     """
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while parent.is_alive() and time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for pid in children.read_text().split():

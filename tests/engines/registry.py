@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.engines import images
 from tests.engines.engine import Engine, Status
 from tests.engines.errors import EngineError
+from tests.engines.limits import PATIENCE
 from tests.engines.namespaces import Namespace
 from tests.engines.packages import install
 from tests.engines.processes import ProcessRecord, launch, pids_of_session
@@ -78,7 +79,7 @@ class Registry(Engine):
         process = ProcessRecord.read(self._pid_file)
         if process is not None:
             process.signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(PATIENCE)
 
     def restart(self) -> None:
         """Stop the process that serves the tests, and start it again."""
@@ -143,7 +144,7 @@ def _htpasswd() -> str:
 
 def _answers() -> bool:
     """Tell whether a registry on our port asks for a password."""
-    connection = http.client.HTTPConnection(_HOST, int(_PORT), timeout=5)
+    connection = http.client.HTTPConnection(_HOST, int(_PORT), timeout=PATIENCE)
     try:
         connection.request("GET", "/v2/")
         return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tests.engines.errors import EngineError
 from tests.engines.images import Image, digest
+from tests.engines.limits import PATIENCE
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -57,7 +58,7 @@ class RegistryClient:
     def _request(self, method: str, target: str, body: bytes = b"", content_type: str = "") -> http.client.HTTPMessage:
         credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {credentials}", "Content-Type": content_type}
-        connection = http.client.HTTPConnection(self.registry, timeout=30)
+        connection = http.client.HTTPConnection(self.registry, timeout=PATIENCE)
         try:
             connection.request(method, target, body, headers)
             response = connection.getresponse()

@@ -8,6 +8,8 @@ import http.client
 import socket
 from pathlib import Path
 
+from tests.engines.limits import PATIENCE
+
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout: float) -> None:
@@ -20,7 +22,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def get(path: Path, target: str, timeout: float = 5) -> bytes | None:
+def get(path: Path, target: str, timeout: float = PATIENCE) -> bytes | None:
     """Return what is at a target; None if nobody answers, or answers with an error."""
     connection = _UnixConnection(path, timeout)
     try:

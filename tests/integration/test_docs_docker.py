@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.engines import ContainerEngine
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 _PAGES = [name for name, page in load_pages().items() if any(snippet.needs == "docker" for snippet in page.snippets)]
 

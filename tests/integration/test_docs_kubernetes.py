@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.engines.kubernetes import Kubernetes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 _NEEDS = "kubernetes"
 _PAGES = [name for name, page in load_pages().items() if any(snippet.needs == _NEEDS for snippet in page.snippets)]

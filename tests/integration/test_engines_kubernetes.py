@@ -9,16 +9,17 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.engines import EngineError, fake_scripts, images, require
+from tests.engines import ENGINES, EngineError, fake_scripts, images, require
 from tests.engines.cluster_api import ApiRefused
 from tests.engines.fake_nodes import FakeNodes
 from tests.engines.fake_scripts import PodScript
 from tests.engines.paths import STATE_VARIABLE
 from tests.engines.processes import ProcessRecord
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tests.engines.cluster import Cluster
     from tests.engines.kubernetes import Kubernetes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 FOR_EVER = ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"]
 
@@ -37,19 +38,35 @@ def any_cluster(request: pytest.FixtureRequest, cluster: Kubernetes, second_clus
     return cluster if request.param == "kubernetes" else second_cluster
 
 
-@pytest.fixture
-def own_state(any_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state directory in which the cluster is another one, which a test may crash."""
+@pytest.fixture(scope="module", params=["kubernetes", "kubernetes2"])
+def own_state(request: pytest.FixtureRequest) -> Iterator[tuple[str, Path]]:
+    """The name of each cluster in turn, and a state directory in which it is another one."""
     with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
-        monkeypatch.setenv(STATE_VARIABLE, directory)
-        any_cluster.up()
-        yield Path(directory)
-        any_cluster.down()
+        yield request.param, Path(directory)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(STATE_VARIABLE, directory)
+            ENGINES[request.param].down()
 
 
-def eventually(look: Callable[[], Any], seconds: float = 60) -> Any:
+@pytest.fixture
+def own_cluster(own_state: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster beside the usual one, which a test may crash and take down; the next one finds it up."""
+    name, directory = own_state
+    cluster = cast("Cluster", require(name))
+    monkeypatch.setenv(STATE_VARIABLE, str(directory))
+    cluster.up()
+    return cluster
+
+
+@pytest.fixture
+def machine_address(cluster: Kubernetes) -> str:
+    """The address by which the pods of the usual cluster reach this machine."""
+    return cluster.node.network.machine_address
+
+
+def eventually(look: Callable[[], Any]) -> Any:
     """Return the first answer that is not false."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + WAIT_SECONDS
     while not (answer := look()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -126,6 +143,12 @@ def processes_in(cluster: Cluster) -> list[ProcessRecord]:
     return found
 
 
+def addresses() -> set[str]:
+    """Return the addresses of this machine."""
+    done = subprocess.run(["ip", "-brief", "-4", "address"], capture_output=True, check=True, text=True)
+    return {word.partition("/")[0] for word in done.stdout.split() if "/" in word}
+
+
 def test_the_version_is_the_expected_one(any_cluster: Cluster) -> None:
     """A test that names a cluster gets that one."""
     assert any_cluster.api("GET", "/version")["gitVersion"] == f"v{any_cluster.version}"
@@ -143,9 +166,9 @@ def test_a_pod_runs(cluster: Kubernetes, kubernetes_namespace: str) -> None:
 def test_a_pod_reaches_the_api_and_the_test(cluster: Kubernetes, kubernetes_namespace: str) -> None:
     """A pod finds the API where pods find it everywhere, and a server of the test on the machine's address."""
     with socket.create_server((cluster.node.network.machine_address, 0)) as server:
-        server.settimeout(30)
+        server.settimeout(WAIT_SECONDS)
         port = server.getsockname()[1]
-        api = "nc -w 5 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && echo reached"
+        api = "nc -w 120 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null && echo reached"
         script = f"({api}) | nc {cluster.node.network.machine_address} {port}"
         create_pod(cluster, kubernetes_namespace, ["sh", "-c", script])
         connection, _ = server.accept()
@@ -191,53 +214,51 @@ def test_up_of_a_cluster_that_is_up_changes_nothing(any_cluster: Cluster) -> Non
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
-@pytest.mark.usefixtures("own_state")
-def test_restart(any_cluster: Cluster, *, crash: bool) -> None:
+def test_restart(own_cluster: Cluster, *, crash: bool) -> None:
     """The API server comes back at the same address with all that was there."""
-    with any_cluster.namespace() as namespace:
-        address = any_cluster.address
+    with own_cluster.namespace() as namespace:
+        address = own_cluster.address
         if crash:
-            any_cluster.kill()
-            assert not any_cluster.is_up()
-        any_cluster.restart()
-        assert any_cluster.is_up()
-        assert any_cluster.address == address
-        assert any_cluster.api("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["name"] == namespace
+            own_cluster.kill()
+            assert not own_cluster.is_up()
+        own_cluster.restart()
+        assert own_cluster.is_up()
+        assert own_cluster.address == address
+        assert own_cluster.api("GET", f"/api/v1/namespaces/{namespace}")["metadata"]["name"] == namespace
 
 
-def test_down_after_a_crash_leaves_nothing(any_cluster: Cluster, own_state: Path) -> None:
+def test_fake_nodes_outlive_the_api_server(own_cluster: Cluster) -> None:
+    """Pods that are there before a restart of the API server end after it."""
+    with own_cluster.namespace() as namespace, FakeNodes(own_cluster, run_seconds=10) as fake:
+        job = create_job(own_cluster, namespace, fake, {})
+        eventually(lambda: running_pods_of(own_cluster, job))
+        own_cluster.kill()
+        own_cluster.restart()
+        assert eventually(lambda: job_of(own_cluster, job))["status"]["succeeded"] == 1
+
+
+def test_down_after_a_crash_leaves_nothing(
+    machine_address: str, own_cluster: Cluster, own_state: tuple[str, Path]
+) -> None:
     """After the API server was killed, down ends all the rest, and no mount, control group or interface remains."""
-    if any_cluster.name == "kubernetes":
-        pod = create_pod(any_cluster, "default", FOR_EVER)
-        eventually(phase_of(any_cluster, pod, "Running"))
-    processes, group = processes_in(any_cluster), any_cluster.control_group
+    own_address = None
+    if own_cluster.name == "kubernetes":
+        pod = create_pod(own_cluster, "default", FOR_EVER)
+        eventually(phase_of(own_cluster, pod, "Running"))
+        own_address = cast("Kubernetes", own_cluster).node.network.machine_address
+        assert own_address != machine_address
+        assert {own_address, machine_address} <= addresses()
+    processes, group = processes_in(own_cluster), own_cluster.control_group
     assert len(processes) >= 5
-    any_cluster.kill()
-    assert not any_cluster.is_up()
-    any_cluster.down()
+    own_cluster.kill()
+    assert not own_cluster.is_up()
+    own_cluster.down()
     assert not any(process.is_alive() for process in processes)
-    assert str(own_state) not in Path("/proc/self/mountinfo").read_text()
+    assert str(own_state[1]) not in Path("/proc/self/mountinfo").read_text()
     assert not list(Path("/sys/fs/cgroup").glob(f"*/{group}"))
-    assert not any_cluster.status().up
-    assert [path.name for path in any_cluster.directory.iterdir() if path.suffix != ".log"] == []
-
-
-def test_nothing_is_left_of_the_nodes_network(cluster: Kubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cluster beside another one has a subnet of its own, and takes its interface with it."""
-    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
-        subnets = [cluster.node.network.node_address]
-        before = subprocess.run(["ip", "-brief", "address"], capture_output=True, check=True).stdout
-        monkeypatch.setenv(STATE_VARIABLE, directory)
-        try:
-            cluster.up()
-            subnets.append(cluster.node.network.node_address)
-            during = subprocess.run(["ip", "-brief", "address"], capture_output=True, check=True).stdout
-        finally:
-            cluster.down()
-        after = subprocess.run(["ip", "-brief", "address"], capture_output=True, check=True).stdout
-    assert len(set(subnets)) == 2
-    assert during.splitlines()[: len(before.splitlines())] != during.splitlines()
-    assert len(after.splitlines()) == len(before.splitlines())
+    assert not own_cluster.status().up
+    assert [path.name for path in own_cluster.directory.iterdir() if path.suffix != ".log"] == []
+    assert addresses() & {own_address, machine_address} == {machine_address}
 
 
 @pytest.mark.engines("kubernetes2")
@@ -309,9 +330,9 @@ def test_logs_of_fake_pods(second_cluster: Cluster) -> None:
     with second_cluster.namespace() as namespace, FakeNodes(second_cluster) as fake:
         script = fake_scripts.annotations(run_seconds=3, log_lines=30)
         job = create_job(second_cluster, namespace, fake, script)
-        pod = eventually(lambda: [pod for pod in pods_of(second_cluster, job) if pod["status"]["phase"] == "Running"])[
-            0
-        ]
+        (pod,) = eventually(
+            lambda: [pod for pod in pods_of(second_cluster, job) if pod["status"]["phase"] != "Pending"]
+        )
         path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/log"
         followed = second_cluster.admin.text("GET", f"{path}?follow=true&timestamps=true").splitlines()
         expected = [f"line {number} of {pod['metadata']['name']}" for number in range(30)]
@@ -328,28 +349,18 @@ def test_logs_of_fake_pods(second_cluster: Cluster) -> None:
         assert len(second_cluster.admin.text("GET", path).splitlines()) == 5
 
 
+@pytest.mark.nightly("it waits half a minute for the cluster's patience, and is about the fake nodes only")
 def test_a_lost_fake_node(second_cluster: Cluster) -> None:
     """A silent node is noticed by the cluster, and what ran there is given up; a removed one is gone at once."""
     with second_cluster.namespace() as namespace, FakeNodes(second_cluster, nodes=3) as fake:
         job = create_job(second_cluster, namespace, fake, fake_scripts.annotations(run_seconds=0.1, end="node-lost"))
-        eventually(lambda: any("deletionTimestamp" in pod["metadata"] for pod in pods_of(second_cluster, job)), 90)
+        eventually(lambda: any("deletionTimestamp" in pod["metadata"] for pod in pods_of(second_cluster, job)))
         lost = pods_of(second_cluster, job)[0]["spec"]["nodeName"]
         conditions = second_cluster.api("GET", f"/api/v1/nodes/{lost}")["status"]["conditions"]
         assert [each["status"] for each in conditions if each["type"] == "Ready"] == ["Unknown"]
         fake.remove(lost)
         with pytest.raises(ApiRefused, match="404"):
             second_cluster.api("GET", f"/api/v1/nodes/{lost}")
-
-
-def test_fake_nodes_outlive_the_api_server(any_cluster: Cluster, own_state: Path) -> None:
-    """Pods that are there before a restart of the API server end after it."""
-    assert own_state.is_dir()
-    with any_cluster.namespace() as namespace, FakeNodes(any_cluster, run_seconds=2) as fake:
-        job = create_job(any_cluster, namespace, fake, {})
-        eventually(lambda: running_pods_of(any_cluster, job))
-        any_cluster.kill()
-        any_cluster.restart()
-        assert eventually(lambda: job_of(any_cluster, job))["status"]["succeeded"] == 1
 
 
 def test_fake_nodes_that_cannot_start(cluster: Kubernetes, monkeypatch: pytest.MonkeyPatch) -> None:

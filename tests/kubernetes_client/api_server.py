@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.processes import WAIT_SECONDS
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
@@ -186,13 +188,11 @@ class ApiServer:
         """Give the requests so far that match."""
         return [request.line for request in list(self.requests) if re.search(pattern, request.line)]
 
-    def wait_for(self, pattern: str, count: int, seconds: float = 10.0) -> None:
+    def wait_for(self, pattern: str, count: int) -> None:
         """Wait until so many requests that match have come in."""
-        deadline = time.monotonic() + seconds
         with self._lock:
-            while len(self.lines(pattern)) < count:
-                if not self._lock.wait(deadline - time.monotonic()):
-                    raise AssertionError(f"only {self.lines(pattern)} came in {seconds} seconds")
+            enough = self._lock.wait_for(lambda: len(self.lines(pattern)) >= count, WAIT_SECONDS)
+            assert enough, f"only {self.lines(pattern)} came in {WAIT_SECONDS} seconds"
 
     @property
     def open_now(self) -> int:
@@ -202,7 +202,7 @@ class ApiServer:
     def wait_until_closed(self, *, but_for: int = 0) -> None:
         """Wait until no connection is left, or so many."""
         with self._lock:
-            assert self._lock.wait_for(lambda: len(self._open) <= but_for, 5)
+            assert self._lock.wait_for(lambda: len(self._open) <= but_for, WAIT_SECONDS)
 
     # For the connections.
 

@@ -12,7 +12,7 @@ from infrablocks.kubernetes import _clusters
 from infrablocks.kubernetes._clusters import acquire_cluster, borrowed_cluster, release_cluster
 from tests.kubernetes_client.api_server import JOBS, Answer, ApiServer, Request
 from tests.kubernetes_client.kubeconfigs import authority, block, cluster_config, encoded
-from tests.processes import open_files, wait_until
+from tests.processes import WAIT_SECONDS, open_files, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,11 +118,11 @@ def test_the_pool_of_connections_is_not_filled_with_places(plain_server: ApiServ
 
 def test_a_burst_leaves_the_connections_of_streams_only(plain_server: ApiServer, cluster: Cluster) -> None:
     """Calls at the same time have a connection each, which are closed after them though a stream is still read."""
-    stream = cluster.open_stream(JOBS, {"watch": "true", "resourceVersion": "0"}, read_seconds=5)
+    stream = cluster.open_stream(JOBS, {"watch": "true", "resourceVersion": "0"}, read_seconds=WAIT_SECONDS)
     all_there = threading.Barrier(8)
 
     def answer(_: Request) -> Answer:
-        all_there.wait(5)
+        all_there.wait(WAIT_SECONDS)
         return Answer(200, {"kind": "Echo"})
 
     plain_server.answer("GET /x", answer, times=8)

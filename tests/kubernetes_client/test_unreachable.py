@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,16 +13,23 @@ from infrablocks.kubernetes._errors import ClusterUnreachable
 from tests.kubernetes_client.kubeconfigs import authority, block, cluster_config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.kubernetes_client.api_server import ApiServer
 
 
-def test_nobody_is_there() -> None:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on, and nobody can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def test_nobody_is_there(closed_port: int) -> None:
     """A refused connection is told with the address, and that nothing was received."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        address = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    address = f"https://127.0.0.1:{closed_port}"
     with (
         borrowed_cluster(block({"server": address}, {"token": "t"})) as cluster,
         pytest.raises(ClusterUnreachable) as caught,
@@ -117,11 +123,11 @@ def test_entries_that_do_not_fit(cluster_entry: dict[str, str], user: dict[str, 
     assert "secret" not in str(caught.value)
 
 
-def test_a_proxy(server: ApiServer, certificate_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy(
+    server: ApiServer, certificate_folder: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     """That of the environment or of the kubeconfig is used, and told when it does not answer; no_proxy is heeded."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    proxy = f"http://127.0.0.1:{closed_port}"
     monkeypatch.setenv("https_proxy", proxy)
     monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
     with (

@@ -10,6 +10,7 @@ import pytest
 
 from infrablocks._output.batches import in_batches
 from infrablocks._threads import ThreadsafeEvent, run_in_worker_thread
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ async def test_cancelled_call_ends_its_batch() -> None:
             begun.set()
             yield b""
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_in_worker_thread, lambda: next(in_batches(slow())))
             await begun.wait()

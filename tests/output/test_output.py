@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import subprocess
+import select
 import threading
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ import pytest
 
 from infrablocks._output import Output
 from infrablocks._output.writer import MAX_PENDING_BYTES
-from tests.processes import Lines, wait_until
+from tests.processes import WAIT_SECONDS, Lines, wait_until
 from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-WAIT_SECONDS = 20.0
 LINES = 3000
 
 
@@ -35,6 +34,7 @@ def writer_threads() -> list[threading.Thread]:
 
 @pytest.fixture(autouse=True)
 def _threads_end() -> Iterator[None]:
+    wait_until(lambda: not writer_threads())  # those of earlier tests
     yield
     wait_until(lambda: not writer_threads())
 
@@ -118,7 +118,7 @@ async def test_a_run_that_prints_nothing_needs_no_thread() -> None:
 
 
 async def test_a_slow_sink_holds_the_workload_back() -> None:
-    """Pending bytes stay below the limit and one chunk, in a loop and in a thread."""
+    """Pending bytes stay below the limit and one chunk."""
     may_write = threading.Event()
     given = 0
     output = Output(lambda _stream, _line: may_write.wait(WAIT_SECONDS))
@@ -129,9 +129,12 @@ async def test_a_slow_sink_holds_the_workload_back() -> None:
             given += 10_000
             await output.write("stdout", b"x" * 9_999 + b"\n")
 
-    with anyio.move_on_after(0.3):
-        await write()
-    assert MAX_PENDING_BYTES < given <= MAX_PENDING_BYTES + 20_000
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        await anyio.to_thread.run_sync(wait_until, lambda: given > MAX_PENDING_BYTES)
+        await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
+    assert given <= MAX_PENDING_BYTES + 20_000
     may_write.set()
     output.close()
 
@@ -196,8 +199,10 @@ async def test_lines_stay_whole_after_a_run_that_was_stuck() -> None:
     stream = io.TextIOWrapper(io.BufferedWriter(io.FileIO(writer, "w")), encoding="utf-8")
     with contextlib.redirect_stdout(stream):
         stuck, later = Output(), Output()
-    with anyio.move_on_after(0.2):
-        await stuck.write("stdout", (b"a" * 99 + b"\n") * 10_000)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stuck.write, "stdout", (b"a" * 99 + b"\n") * 10_000)
+        await anyio.to_thread.run_sync(wait_until, lambda: not select.select([], [writer], [], 0)[1])
+        tasks.cancel_scope.cancel()
     stuck.close()
     await later.write("stdout", (b"b" * 99 + b"\n") * 2_000)
     received: list[bytes] = []
@@ -221,47 +226,47 @@ async def test_lines_stay_whole_after_a_run_that_was_stuck() -> None:
 
 
 STALLED = """
-import logging, sys, time, anyio
+import sys, anyio
 from infrablocks._output import Output
+from infrablocks._output.writer import MAX_PENDING_BYTES
+from infrablocks.testing._stalls import worst_stall
 
 async def main():
-    worst = 0.0
-    async def tick():
-        nonlocal worst
+    given = 0
+
+    async def write():
+        nonlocal given
         while True:
-            before = time.monotonic()
-            await anyio.sleep(0.01)
-            worst = max(worst, time.monotonic() - before - 0.01)
+            given += 1000
+            await output.write("stdout", b"x" * 999 + b"\\n")
+
     output = Output()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(tick)
-        with anyio.move_on_after(0.5) as scope:
-            while True:
-                await output.write("stdout", b"x" * 999 + b"\\n")
-        before = time.monotonic()
-        output.close()
+        tasks.start_soon(write)
+        while given <= MAX_PENDING_BYTES:
+            await anyio.sleep(0.01)
+        await anyio.sleep(0.3)
         tasks.cancel_scope.cancel()
-    print(scope.cancelled_caught, worst < 0.25, time.monotonic() - before < 0.5, file=sys.stderr, flush=True)
+    output.close()
 
-anyio.run(main, backend=sys.argv[1])
+print(anyio.run(worst_stall, main, backend=sys.argv[1]), file=sys.stderr, flush=True)
 """
 
 
+@pytest.mark.alone("measures how long the event loop stalls")
 def test_a_reader_that_has_stalled(anyio_backend: str) -> None:
-    """With a full pipe on stdout the loop goes on, cancelling works, and the interpreter ends, all in time."""
+    """With a full pipe on stdout the loop goes on, cancelling works, and the interpreter ends."""
     reader, writer = os.pipe()
     with PythonProgram(STALLED, anyio_backend, stdout=writer) as process:
-        assert process.stderr.readline() == b"True True True\n"
-        before = time.monotonic()
-        assert process.wait(WAIT_SECONDS) == 0
-        assert time.monotonic() - before < 2
-        assert process.stderr.read() == b""
+        _, errors = process.communicate()
+        assert process.returncode == 0
     os.close(writer)
     os.close(reader)
+    assert float(errors) < 0.25
 
 
 SLOW_READER = """
-import anyio
+import sys, anyio
 from infrablocks._output import Output
 
 async def main():
@@ -273,14 +278,15 @@ async def main():
     output.close()
 
 anyio.run(main)
+print("ending", file=sys.stderr, flush=True)
 """
 
 
 def test_a_slow_reader_gets_what_the_program_itself_printed() -> None:
     """An interpreter that ends while a thread of ours holds its stdout waits for the reader as any other does."""
     with PythonProgram(SLOW_READER, stdout_bytes=4096) as process:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.8)
+        assert process.stderr.readline() == b"ending\n"
+        time.sleep(0.2)
         printed, errors = process.communicate()
     assert (process.returncode, errors) == (0, b"")
     assert printed.startswith(b"p" * 6000 + b"\n")
@@ -330,7 +336,7 @@ def fork():
             # In a thread, which has no loop of the parent's.
             import threading
             thread = threading.Thread(target=anyio.run, args=(main, b"child\\n", lambda: None))
-            thread.start(); thread.join(10)
+            thread.start(); thread.join(100)
             os._exit(thread.is_alive())
         finally:
             os._exit(2)

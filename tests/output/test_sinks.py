@@ -16,7 +16,7 @@ import anyio
 import pytest
 
 from infrablocks._output import Output
-from tests.processes import Lines
+from tests.processes import WAIT_SECONDS, Lines
 from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
-
-WAIT_SECONDS = 20.0
 
 
 async def pass_on(output: Output, stdout: bytes = b"", stderr: bytes = b"") -> None:

@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from infrablocks import Process
-from tests.processes import Lines, is_alive, wait_until
+from infrablocks.process import _watch
+from tests.processes import WAIT_SECONDS, Lines, is_alive, wait_until
 from tests.python_programs import PythonProgram
 
 if TYPE_CHECKING:
@@ -73,11 +73,10 @@ async def test_not_streamed() -> None:
 async def test_a_daemon_does_not_hold_the_run_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A process that the command leaves behind and that holds its output open keeps the run for less than 2 seconds."""
     lines = Lines()
-    started = time.monotonic()
-    result = await Process(
-        command=["sh", "-c", "sleep 300 & echo $! > pid; echo out; echo err >&2; exit 5"], working_dir=tmp_path
-    ).run(output=lines)
-    assert time.monotonic() - started < 2
+    command = ["sh", "-c", "sleep 300 & echo $! > pid; echo out; echo err >&2; exit 5"]
+    with anyio.fail_after(WAIT_SECONDS):
+        result = await Process(command=command, working_dir=tmp_path).run(output=lines)
+    assert _watch._DRAIN_SECONDS < 2
     assert (result.status_code, sorted(lines)) == (5, [("stderr", "err\n"), ("stdout", "out\n")])
     assert caplog.text.count("has left a process behind that holds its output open") == 1
     daemon = int(tmp_path.joinpath("pid").read_text())
@@ -85,8 +84,9 @@ async def test_a_daemon_does_not_hold_the_run_up(tmp_path: Path, caplog: pytest.
     os.kill(daemon, 9)
 
 
-async def test_all_output_arrives_although_the_reader_is_slow() -> None:
+async def test_all_output_arrives_although_the_reader_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was printed by the end of the command arrives in full, also through a sink slower than the drain's limit."""
+    monkeypatch.setattr(_watch, "_DRAIN_SECONDS", 0.05)
     release = threading.Event()
     lines = Lines()
 
@@ -97,11 +97,12 @@ async def test_all_output_arrives_although_the_reader_is_slow() -> None:
 
     async with anyio.create_task_group() as tasks:
 
-        async def run() -> None:
-            assert await Process(command=program("for i in range(20000): print(i)")).run(output=slow)
+        async def run(*, task_status: anyio.abc.TaskStatus[int]) -> None:
+            assert await Process(command=program("for i in range(20000): print(i)")).run(task_status, output=slow)
 
-        tasks.start_soon(run)
-        await anyio.sleep(1)
+        pid = await tasks.start(run)
+        await anyio.to_thread.run_sync(wait_until, lambda: not is_alive(pid))
+        await anyio.sleep(0.3)  # several times the limit
         assert lines == []
         release.set()
     assert lines.text() == "".join(f"{i}\n" for i in range(20000))
@@ -113,7 +114,7 @@ async def test_a_sink_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     def sink(_stream: str, _line: str) -> None:
         raise RuntimeError("sink is full")
 
-    code = "for i in range(100000): print('x' * 100)\nraise SystemExit(7)"
+    code = "for i in range(10000): print('x' * 1000)\nraise SystemExit(7)"
     result = await Process(command=program(code)).run(output=sink)
     assert result.status_code == 7
     assert caplog.text.count("cannot be written to") == 1
@@ -130,7 +131,8 @@ print("code", result.status_code, file=sys.stderr)
 
 def test_closed_stdout() -> None:
     """When nobody reads our stdout any more (`| head`), one warning is given and the run goes on to its end."""
-    command = program("for i in range(100000): print(i)\nraise SystemExit(3)")
+    # More than all pipes and what waits to be written can hold.
+    command = program("print(0)\nfor i in range(2000): print('x' * 500)\nraise SystemExit(3)")
     with PythonProgram(AGENT.format(command=command)) as process:
         assert process.stdout.readline() == b"0\n"
         process.stdout.close()
@@ -163,38 +165,27 @@ def test_order_with_our_own_prints() -> None:
 
 
 STALLED = """
-import anyio, sys, time
+import anyio, sys
 from infrablocks import Process
+from infrablocks.testing._stalls import worst_stall
 
-async def main():
-    worst = 0.0
-    async def tick():
-        nonlocal worst
-        while True:
-            before = time.monotonic()
-            await anyio.sleep(0.01)
-            worst = max(worst, time.monotonic() - before - 0.01)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(tick)
-        with anyio.move_on_after(1):
-            await Process(command=["sh", "-c", "yes & echo $! >&2; wait"]).run()
-        before = time.monotonic()
-        tasks.cancel_scope.cancel()
-    print("stall", worst, file=sys.stderr)
-    print("cancelled", time.monotonic(), file=sys.stderr, flush=True)
+async def run():
+    with anyio.move_on_after(1):
+        await Process(command=["sh", "-c", "yes & echo $! >&2; wait"]).run()
 
-anyio.run(main)
+print(anyio.run(worst_stall, run), file=sys.stderr, flush=True)
 """
 
 
+@pytest.mark.alone("measures how long the event loop stalls")
 def test_stalled_stdout() -> None:
     """A stalled reader of our stdout stops neither the event loop nor a cancellation nor the interpreter's end."""
-    with PythonProgram(STALLED) as process:
-        pid = int(process.stderr.readline())
-        stall = float(process.stderr.readline().split()[1])
-        cancelled_at = float(process.stderr.readline().split()[1])
-        assert process.wait(10) == 0
-        ended_after = time.monotonic() - cancelled_at
-        wait_until(lambda: not is_alive(pid))
-    assert stall < 0.5
-    assert ended_after < 2
+    reader, writer = os.pipe()
+    with PythonProgram(STALLED, stdout=writer) as process:
+        _, errors = process.communicate()
+        assert process.returncode == 0
+    os.close(writer)
+    os.close(reader)
+    pid, stall = errors.split()
+    wait_until(lambda: not is_alive(int(pid)))
+    assert float(stall) < 0.5

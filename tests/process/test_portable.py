@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -9,8 +11,10 @@ import anyio
 import pytest
 
 from infrablocks import Process, Reason, UnsupportedOperation
+from infrablocks.process import _portable
 from infrablocks.process._portable import PortableProcess
-from tests.processes import Lines, children, open_files, wait_until
+from tests.movable_time_limit import MovableTimeLimit
+from tests.processes import WAIT_SECONDS, Lines, children, open_files, wait_until
 
 if TYPE_CHECKING:
     from infrablocks import Workload
@@ -40,23 +44,28 @@ async def test_result_and_output() -> None:
     assert children() == set()
 
 
-async def test_cancelling_and_time_limits() -> None:
+async def test_cancelling_and_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelling and time limits end the group, after the grace period with SIGKILL."""
+    limit = MovableTimeLimit(monkeypatch)
     stubborn = ["sh", "-c", "trap '' TERM; echo ready; sleep 300 & wait; wait"]
-    result = await PortableBlock(command=stubborn, timeout_seconds=1, grace_seconds=0.2).run()
+    block = PortableBlock(command=stubborn, timeout_seconds=limit.seconds, grace_seconds=0.2)
+    result = await block.run(output=lambda _stream, _line: limit.pass_now())
     assert (result.status_code, result.reason) == (-9, Reason.DEADLINE_EXCEEDED)
-    started = time.monotonic()
-    with anyio.move_on_after(0.2):
-        await PortableBlock(command=["sleep", "300"]).run()
-    assert time.monotonic() - started < 5
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(PortableBlock(command=["sleep", "300"], grace_seconds=300).run)
+        before = time.monotonic()
+        tasks.cancel_scope.cancel()
+    assert time.monotonic() - before < WAIT_SECONDS
     assert children() == set()
 
 
 async def test_a_daemon_does_not_hold_the_run_up() -> None:
     """A process that is left behind with the output open keeps the run for less than 2 seconds."""
-    started = time.monotonic()
-    assert await PortableBlock(command=["sh", "-c", "sleep 3 & echo x"]).run()
-    assert time.monotonic() - started < 2
+    lines = Lines()
+    with anyio.fail_after(WAIT_SECONDS):
+        assert await PortableBlock(command=["sh", "-c", "sleep 300 & echo $!"]).run(output=lines)
+    assert _portable._DRAIN_SECONDS < 2
+    os.kill(int(lines.text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

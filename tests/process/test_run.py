@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from infrablocks import Process, ProcessResult, Reason
-from tests.processes import Lines, children, open_files
+from tests.processes import WAIT_SECONDS, Lines, children, open_files
 
 pytestmark = pytest.mark.anyio
 
@@ -140,7 +140,7 @@ async def test_session_stdin_and_arguments() -> None:
 
 async def test_reading_stdin_ends_at_once() -> None:
     """A command that reads stdin gets its end, and does not wait for a terminal."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(WAIT_SECONDS):
         assert await Process(command=["cat"]).run()
 
 
@@ -222,4 +222,4 @@ async def test_times_are_close_to_the_commands_own() -> None:
     result = await Process(command=["sleep", "0.2"]).run()
     assert result.started_at is not None
     assert result.finished_at is not None
-    assert timedelta(seconds=0.19) < result.finished_at - result.started_at < timedelta(seconds=10)
+    assert timedelta(seconds=0.19) < result.finished_at - result.started_at < timedelta(seconds=WAIT_SECONDS)

@@ -9,8 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infrablocks import Process
 from tests.python_programs import PythonProgram
 
@@ -25,7 +23,6 @@ def report(what: str) -> Any:
     return json.loads(told)
 
 
-@pytest.mark.timeout(300)
 def test_eight_processes_save_at_once() -> None:
     """Nothing is lost, none fails, and what all of them save is one of what they saved."""
     told = report("many")
@@ -37,7 +34,6 @@ def test_eight_processes_save_at_once() -> None:
     }
 
 
-@pytest.mark.timeout(300)
 def test_a_process_killed_while_it_saves() -> None:
     """100 times the store opens afterwards and holds the old block or the new one, whole, and both are seen."""
     told = report("killed")

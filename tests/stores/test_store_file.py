@@ -17,6 +17,7 @@ import pytest
 
 from infrablocks import Block, BlockNotFound, BlockStoreError, Process
 from infrablocks.blocks.stores import sqlite_file
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,23 +175,28 @@ def test_another_process_that_makes_the_store_meanwhile(path: Path, moment: int)
 
 
 @pytest.mark.anyio
-async def test_cancelling_does_not_wait_for_another_process(path: Path) -> None:
+async def test_cancelling_does_not_wait_for_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A save that waits for a lock ends soon after its task is cancelled, and has saved nothing."""
     await Card().save("a")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 2 * WAIT_SECONDS)
         started = time.monotonic()
         with anyio.move_on_after(0.1) as scope:
             await Card().save("b")
         assert scope.cancelled_caught
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < WAIT_SECONDS
     assert await Card.list() == ["a"]
 
 
 def in_python(script: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> list[str]:
     """Run a script beside this file and give its lines."""
     done = subprocess.run(
-        [*wrapper, sys.executable, str(script), *arguments], capture_output=True, check=False, text=True, timeout=60
+        [*wrapper, sys.executable, str(script), *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=WAIT_SECONDS,
     )
     assert done.stderr == ""
     return done.stdout.splitlines()

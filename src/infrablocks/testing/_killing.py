@@ -143,7 +143,8 @@ class KillChecks(Kit):
     async def test_time_limit(self, make_block: MakeBlock, running_workloads: RunningWorkloads | None) -> None:
         """At `timeout_seconds` a workload is killed, also a silent one: reason `DeadlineExceeded`, and no success."""
         script = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
-        limits = {"timeout_seconds": self.time_limit_seconds, "grace_seconds": self.slack_seconds}
+        # It may be told to end before it listens: then the grace period comes on top, for which there must be time.
+        limits = {"timeout_seconds": self.time_limit_seconds, "grace_seconds": self.grace_seconds}
         block = self.block(make_block, script, **limits)
         before = time.monotonic()
         result, _ = await run_to_the_end(self, block)

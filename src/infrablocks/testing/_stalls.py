@@ -26,9 +26,10 @@ print(flush=True)
 worst = 0.0
 while True:
     before = time.monotonic()
-    if select.select([sys.stdin], [], [], {_TICK_SECONDS})[0]:
-        break
+    is_over = select.select([sys.stdin], [], [], {_TICK_SECONDS})[0]
     worst = max(worst, time.monotonic() - before - {_TICK_SECONDS})
+    if is_over:
+        break
 print(worst)
 """
 

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     MakeBlock: TypeAlias = Callable[[str], Infrastructure]
 
 
-@pytest.fixture(params=["process", "detached process", "docker20", "docker29", "podman", "kubernetes"])
+ONE_ENGINE = pytest.mark.nightly("nothing that this is about differs between the container engines")
+
+
+@pytest.fixture(
+    params=[
+        *("process", "detached process", "docker29", "kubernetes"),
+        pytest.param("docker20", marks=ONE_ENGINE),
+        pytest.param("podman", marks=ONE_ENGINE),
+    ]
+)
 def left_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeBlock:
     """What makes a block of a shell script, whose workload is left when its run is cancelled; agents can load it."""
     monkeypatch.setenv("INFRABLOCKS_HOME", str(tmp_path / "home"))

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 BATCH = 8
+TOO_MANY_JOBS = pytest.mark.nightly("some fifty Jobs each time; that one is left, the kit shows in the gate")
 
 
 @pytest.fixture
@@ -87,8 +88,8 @@ def secrets_of_no_job(cluster: Kubernetes, namespace: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("on_cancel", ["kill", "leave"])
-@pytest.mark.parametrize("way", ["scope", "task"])
+@pytest.mark.parametrize("on_cancel", ["kill", pytest.param("leave", marks=TOO_MANY_JOBS)])
+@pytest.mark.parametrize("way", ["scope", pytest.param("task", marks=TOO_MANY_JOBS)])
 async def test_cancelled_at_each_checkpoint(
     cluster: Kubernetes,
     runner: Account,

@@ -7,14 +7,16 @@ import sys
 import venv
 from pathlib import Path
 
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
 
 class Environment:
-    """A virtual environment with what the tests have, and a package."""
+    """A virtual environment with what the tests have, and packages."""
 
-    def __init__(self, folder: Path, package: Path) -> None:
+    def __init__(self, folder: Path, *packages: Path) -> None:
         venv.create(folder, with_pip=True)
         self._folder = folder
-        done = self.run("-m", "pip", "install", "--no-deps", "--disable-pip-version-check", str(package))
+        done = self.run("-m", "pip", "install", "--no-deps", "--disable-pip-version-check", *map(str, packages))
         assert done.returncode == 0, done.stderr
         shared = [path for path in sys.path if "site-packages" in path or Path(path, "infrablocks").is_dir()]
         (self._site_packages() / "of_the_tests.pth").write_text("\n".join(shared))

@@ -24,6 +24,8 @@ class TestDockerContainer(InfrastructureConformance):
 
     grace_seconds = 1.0
     time_limit_seconds = 1.5
+    slack_seconds = 20.0
+    seconds_per_check = 240.0
 
     @pytest.fixture
     def make_block(self, engine_in_use: ContainerEngine, own_labels: dict[str, str]) -> MakeBlock:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.conformance.package_environment import Environment
+from tests.integration.conformance.package_environment import EXAMPLES
 
-ROOT = Path(__file__).parents[3]
-PACKAGE = ROOT / "examples" / "offline"
+if TYPE_CHECKING:
+    from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+    from tests.integration.conformance.package_environment import Environment
 
+PACKAGE = EXAMPLES / "offline"
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("offline") / "venv", PACKAGE)
+pytestmark = pytest.mark.integration
 
 
 def test_from_a_file_on_the_command_line(environment: Environment, tmp_path: Path) -> None:
@@ -36,5 +35,5 @@ def test_its_own_tests(environment: Environment) -> None:
 
 def test_it_is_shown_in_the_documentation() -> None:
     """The page shows the module as it is."""
-    page = ROOT.joinpath("docs/how-to/write-a-back-end.md").read_text()
+    page = EXAMPLES.parent.joinpath("docs/how-to/write-a-back-end.md").read_text()
     assert PACKAGE.joinpath("infrablocks_offline.py").read_text() in page

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from tests.integration.conformance.package_environment import Environment
+from tests.integration.conformance.package_environment import EXAMPLES
 
-PACKAGE = Path(__file__).parents[3] / "examples" / "sandbox"
+if TYPE_CHECKING:
+    from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+    from tests.integration.conformance.package_environment import Environment
 
+PACKAGE = EXAMPLES / "sandbox"
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("sandbox") / "venv", PACKAGE)
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def inspected(client: docker.DockerClient, identifier: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.nightly("18 containers; what is compared, ours and Docker's own client send", except_on="docker29")
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: "+".join(settings) or "plain")
 def test_the_pasted_command_makes_the_same_container(
     settings: dict[str, Any], engine: ContainerEngine, client: docker.DockerClient, labels: dict[str, str]

@@ -18,7 +18,8 @@ from infrablocks import (
     WorkloadStatus,
 )
 from infrablocks._threads import ThreadsafeEvent
-from tests.processes import Lines
+from tests.movable_time_limit import MovableTimeLimit
+from tests.processes import WAIT_SECONDS, Lines
 
 if TYPE_CHECKING:
     import docker
@@ -60,7 +61,7 @@ class Running:
 
     async def first_line(self) -> None:
         """Wait until it has printed something."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(WAIT_SECONDS):
             await self._printed.wait()
 
 
@@ -86,7 +87,7 @@ async def test_started_gets_the_id_and_the_other_calls_take_it(labels: dict[str,
         identifier = await tasks.start(running)
         await running.first_line()
         assert await DockerContainer().status(identifier) is WorkloadStatus.RUNNING
-        await DockerContainer().kill(identifier, grace_seconds=20)
+        await DockerContainer().kill(identifier, grace_seconds=WAIT_SECONDS)
     assert (running.result.identifier, running.result.status_code) == (identifier, 7)
     with pytest.raises(InfrastructureNotFound, match=f"no container '{identifier}'"):
         await DockerContainer().status(identifier)
@@ -137,9 +138,12 @@ async def test_cancelled_run_kills_the_container(labels: dict[str, str], client:
     assert identifier not in {container.id for container in client.containers.list(all=True, sparse=True)}
 
 
-async def test_time_limit(labels: dict[str, str]) -> None:
-    """A silent container is killed at its time limit, with the reason DeadlineExceeded."""
-    result = await block("trap 'exit 0' TERM; while :; do sleep 0.05; done", labels, timeout_seconds=1.5).run()
+async def test_time_limit(labels: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that ends well when its time limit has passed is no success: -1, with the reason DeadlineExceeded."""
+    limit = MovableTimeLimit(monkeypatch)
+    script = "trap 'exit 0' TERM; echo running; while :; do sleep 0.05; done"
+    container = block(script, labels, timeout_seconds=limit.seconds)
+    result = await container.run(output=lambda _stream, _line: limit.pass_now())
     assert (result.status_code, result.reason) == (-1, Reason.DEADLINE_EXCEEDED)
 
 
@@ -162,6 +166,8 @@ async def test_names(labels: dict[str, str], client: docker.DockerClient) -> Non
     runs = [Running(block(FOREVER, labels, name="same name")) for _ in range(4)]
     async with anyio.create_task_group() as tasks:
         identifiers = [await tasks.start(run) for run in runs]
+        for run in runs:
+            await run.first_line()
         names = {client.containers.get(identifier).name for identifier in identifiers}
         for identifier in identifiers:
             await DockerContainer().kill(identifier)

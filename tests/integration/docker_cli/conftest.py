@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import docker.errors
 import pytest
 
-from tests.cli.command_line import CommandLine
+from tests.cli.command_line import CommandLineHere
 from tests.integration.docker_cli.own_container import OwnContainer
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def infrablocks(tmp_path: Path, engine: ContainerEngine) -> Iterator[CommandLine]:
-    command_line = CommandLine(tmp_path, DOCKER_HOST=engine.docker_host)
+def infrablocks(tmp_path: Path, engine: ContainerEngine) -> Iterator[CommandLineHere]:
+    command_line = CommandLineHere(tmp_path, DOCKER_HOST=engine.docker_host)
     yield command_line
     command_line.end_all()
 

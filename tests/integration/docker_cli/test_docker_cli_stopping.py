@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from tests.integration.docker_cli.own_container import OwnContainer
     from tests.python_programs import PythonProgram
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.nightly("the signals are those of the command line, not of the engine", except_on="docker29"),
+]
 
 # The first process of a container ignores SIGTERM unless it asks for it.
 OBEDIENT = ("--", "sh", "-c", "trap 'exit 7' TERM; echo running; while :; do sleep 0.05; done")
 DEAF = ("--", "sh", "-c", "trap '' TERM; echo running; while :; do sleep 0.05; done")
+# Longer than any test waits.
+LONG_GRACE = ("--grace-seconds", "1000")
 
 
 def started(infrablocks: CommandLine, *words: str) -> PythonProgram:
@@ -61,13 +66,11 @@ def test_grace_period_is_given_and_kept(infrablocks: CommandLine, own: OwnContai
 
 def test_second_signal_ends_it_at_once(infrablocks: CommandLine, own: OwnContainer) -> None:
     """A second signal cuts the grace period short; the container is removed all the same."""
-    process = started(infrablocks, *own.run("--grace-seconds", "15", "--set", "auto_remove=true"), *DEAF)
-    began = time.monotonic()
+    process = started(infrablocks, *own.run(*LONG_GRACE, "--set", "auto_remove=true"), *DEAF)
     process.send_signal(signal.SIGINT)
     assert "a second signal" in first_line(process)
     process.send_signal(signal.SIGINT)
     assert process.wait(WAIT_SECONDS) == 130
-    assert time.monotonic() - began < 15
     assert not own.exists
 
 
@@ -75,13 +78,11 @@ def test_ctrl_c_ends_the_grace_period_of_kill(infrablocks: CommandLine, own: Own
     """Whoever does not want to wait presses Ctrl-C; the container has ended then, too."""
     told = ("--", "sh", "-c", "trap 'echo told' TERM; echo running; while :; do sleep 0.05; done")
     process = started(infrablocks, *own.run(), *told)
-    kill = infrablocks.start("kill", own.name, "--grace-seconds", "15", *CONTAINER)
+    kill = infrablocks.start("kill", own.name, *LONG_GRACE, *CONTAINER)
     assert process.stdout is not None
     assert process.stdout.readline() == b"told\n"
-    began = time.monotonic()
     kill.send_signal(signal.SIGINT)
     assert kill.wait(WAIT_SECONDS) == 130
-    assert time.monotonic() - began < 14
     assert process.wait(WAIT_SECONDS) == 137
 
 

@@ -19,6 +19,7 @@ from infrablocks.docker._watch import reattach_container
 from infrablocks.docker.image_pull_policy import ImagePullPolicy
 from tests.engines import images
 from tests.integration.own_containers import LABEL
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,8 +134,8 @@ class Identifier:
         return self._value
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nobody tells about: the proxy's notes, the kernel's tables."""
-    with anyio.fail_after(seconds):
+    with anyio.fail_after(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.005)

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 PODMAN_PAGE = Path(__file__).parents[3].joinpath("docs/how-to/podman.md").read_text(encoding="utf-8")
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
+
+FAULT_OF_THE_PROXY = pytest.mark.nightly(
+    "the proxy makes the fault; what follows is our own code", except_on="docker29"
+)
+# An error that comes at once; a fault looks for the engine for half a minute, or for three.
+AT_ONCE_SECONDS = 20
 
 
 async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
@@ -42,6 +48,7 @@ async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerC
     assert [container.id for container in own_containers(client, test_label)] == [result.identifier]
 
 
+@FAULT_OF_THE_PROXY
 async def test_an_answer_to_create_that_does_not_come(
     proxy: FaultProxy, client: docker.DockerClient, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,6 +69,7 @@ async def test_a_lost_answer_to_start(proxy: FaultProxy, test_label: str) -> Non
     assert lines.text("stdout") == "once\n"
 
 
+@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("request_", ["POST /containers/create", "/start", "DELETE"])
 async def test_an_answer_of_something_between(
@@ -77,6 +85,7 @@ async def test_an_answer_of_something_between(
     assert counts == [1, 1, 2 if request_ == "DELETE" else 1]
 
 
+@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("status", [500, 504])
 async def test_an_answer_of_something_between_while_it_runs(
     proxy: FaultProxy, client: docker.DockerClient, test_label: str, status: int
@@ -196,6 +205,7 @@ async def test_host_gateway(
         assert lines.text("stdout")[0].isdigit()
 
 
+@pytest.mark.nightly("another test has three runs of one name on each engine", except_on="docker29")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_twenty_of_the_same_name(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """Twenty runs of one name get names with numbers, with at most three creations each (PITFALL 38)."""
@@ -218,6 +228,7 @@ async def test_a_name_of_250_characters_that_is_taken(client: docker.DockerClien
     assert names == {name, f"{name[:248]}-1", f"{name[:248]}-2"}
 
 
+@FAULT_OF_THE_PROXY
 async def test_a_list_that_is_refused(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """An engine that cannot list because a container vanishes meanwhile is asked again (PITFALL 43)."""
     name = f"same-{test_label}"
@@ -231,6 +242,7 @@ async def test_a_list_that_is_refused(proxy: FaultProxy, client: docker.DockerCl
     }
 
 
+@pytest.mark.nightly("a hundred runs, which open files of ours and not of the engine's", except_on="docker29")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_failed_runs_leave_no_open_files(engine: ContainerEngine, test_label: str) -> None:
     """As many files are open after 100 failed runs as before (PITFALL 42)."""
@@ -254,19 +266,20 @@ async def test_failed_runs_leave_no_open_files(engine: ContainerEngine, test_lab
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # the SDK leaves a socket to the collector
 async def test_no_engine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """The error has the address that was tried, within 5 seconds."""
+    """The error has the address that was tried, and comes at once."""
     monkeypatch.setenv("DOCKER_HOST", url)
     started = time.monotonic()
     with pytest.raises(InfrastructureNotAvailable, match="Could not connect to Docker") as caught:
         await run(settings("true"))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE_SECONDS
     assert url in str(caught.value)
 
 
+@FAULT_OF_THE_PROXY
 async def test_an_engine_that_does_not_answer(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An engine that hangs is found out within 5 seconds too, of which a busy machine needs some for itself."""
+    """An engine that hangs is given 5 seconds for its first answer, and not the minute of other requests."""
     assert tmp_path.is_dir()
     proxy.hold_answer("/version")
     started = time.monotonic()
@@ -274,9 +287,10 @@ async def test_an_engine_that_does_not_answer(
     with pytest.raises(InfrastructureNotAvailable, match="did not answer in time"):
         await run(settings("true"))
     assert _session.CONNECT_SECONDS < 5
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < _session.READ_SECONDS / 2
 
 
+@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("socket_is_left", [False, True], ids=["no socket", "a socket of nobody"])
 async def test_an_engine_that_is_gone_when_it_is_known(
     proxy: FaultProxy, test_label: str, *, socket_is_left: bool
@@ -293,7 +307,7 @@ async def test_an_engine_that_is_gone_when_it_is_known(
             started = time.monotonic()
             with pytest.raises(InfrastructureNotAvailable, match="Could not connect to Docker") as caught:
                 await run(settings("true", test_label=test_label))
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < AT_ONCE_SECONDS
         assert proxy.docker_host in str(caught.value)
         assert proxy.count("/version") == 1
         assert proxy.count("POST /containers/create") == 1
@@ -301,6 +315,7 @@ async def test_an_engine_that_is_gone_when_it_is_known(
         release_engine(engine)
 
 
+@FAULT_OF_THE_PROXY
 async def test_an_engine_that_goes_while_a_container_is_made(
     proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

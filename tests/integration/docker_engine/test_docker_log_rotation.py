@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.engines import ContainerEngine
     from tests.integration.docker_engine.fault_proxy import FaultProxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 FILLER = "x" * 100
 PRINT = f"print() {{ seq $1 $2 | sed 's/$/ {FILLER}/'; }}; wait_for() {{ until [ -e /$1 ]; do sleep 0.05; done; }}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +12,24 @@ import pytest
 
 from tests.integration.docker_engine.driving import Lines, attach, run, settings
 from tests.integration.docker_engine.fault_proxy import FaultProxy
+from tests.integration.own_containers import own_containers
 
 if TYPE_CHECKING:
+    import docker
+
     from tests.engines import ContainerEngine
     from tests.engines.docker_daemon import DockerDaemon
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
-NUMBERED = "i=1; while [ $i -le {count} ]; do echo line $i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.2; done; true"
-
-
-def numbered(count: int) -> str:
-    return "".join(f"line {number}\n" for number in range(1, count + 1))
+# A thousand lines in five parts; the next part does not come before a file says so.
+IN_PARTS = """
+i=0
+for part in 1 2 3 4 5; do
+    while [ $i -lt $((part * 200)) ]; do i=$((i + 1)); echo line $i; done
+    until [ -e /cut-$part ]; do sleep 0.05; done
+done
+"""
 
 
 def known_of_log(text: str, daemon: DockerDaemon, driver: str) -> str:
@@ -90,45 +99,52 @@ async def test_much_output(engine: ContainerEngine, test_label: str) -> None:
     assert size == 30_000_000
 
 
-async def test_cut_streams_are_resumed(proxy: FaultProxy, test_label: str) -> None:
+async def test_cut_streams_are_resumed(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """1,000 numbered lines with 5 cuts arrive once, in order (PITFALL 15)."""
-    cuts, next_cut = 0, 50
+    cuts: list[int] = []
 
     def cut(line: str) -> None:
-        nonlocal cuts, next_cut
-        if cuts < 5 and int(line.split()[1]) >= next_cut and proxy.cut("/(attach|logs)"):
-            cuts, next_cut = cuts + 1, next_cut + 150
+        part, rest = divmod(int(line.split()[1]) + 100, 200)
+        if rest == 0:
+            cuts.append(proxy.cut("/(attach|logs)"))
+            (container,) = own_containers(client, test_label)
+            container.exec_run(["touch", f"/cut-{part}"])
 
     lines = Lines(cut)
-    result = await run(settings(NUMBERED.format(count=1000), test_label=test_label), lines)
+    result = await run(settings(IN_PARTS, test_label=test_label), lines)
     assert result
-    assert cuts == 5
-    assert lines.text("stdout") == numbered(1000)
+    assert len(cuts) == 5
+    assert all(cuts)
+    assert lines.text("stdout") == "".join(f"line {number}\n" for number in range(1, 1001))
 
 
 async def test_cut_with_a_log_that_cannot_be_read(
     daemon: DockerDaemon, test_label: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With the log driver none, what is printed after a cut arrives, and one warning says that some may be lost."""
-    script = "echo before; trap 'echo after; exit 5' TERM; while :; do sleep 0.05; done"
-    with pytest.MonkeyPatch.context() as patch:
-        path = Path(f"/tmp/ib-{test_label[:12]}.sock")
-        with FaultProxy(path, daemon.socket).serving() as proxy:
-            patch.setenv("DOCKER_HOST", proxy.docker_host)
+    script = "echo before; trap 'echo after; exit 5' TERM; while :; do echo between; sleep 0.05; done"
+    between = 0  # since the run attached again: what the cut stream still held is less
 
-            def cut(line: str) -> None:
-                if line == "before\n":
-                    proxy.cut("/attach")
+    def cut_and_end(line: str) -> None:
+        nonlocal between
+        if line == "before\n":
+            proxy.cut("/attach")
+        between += proxy.count("/attach") >= 2
+        if between == 10:
+            (container,) = own_containers(client, test_label)
+            container.kill("TERM")
 
-            lines = Lines(cut)
-            result = await run(
-                settings(script, test_label=test_label, log_config={"type": "none"}),
-                lines,
-                timeout_seconds=8,
-                grace_seconds=5,
-            )
+    lines = Lines(cut_and_end)
+    path = Path(f"/tmp/ib-{test_label[:12]}.sock")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        FaultProxy(path, daemon.socket).serving() as proxy,
+        contextlib.closing(daemon.client()) as client,
+    ):
+        patch.setenv("DOCKER_HOST", proxy.docker_host)
+        result = await run(settings(script, test_label=test_label, log_config={"type": "none"}), lines)
     assert result.status_code == 5
-    assert lines.text("stdout") == "before\nafter\n"
+    assert lines.text("stdout").replace("between\n", "") == "before\nafter\n"
     assert caplog.text.count("some of it is lost") == 1
 
 
@@ -141,11 +157,13 @@ async def test_no_byte_of_the_log_is_fetched(proxy: FaultProxy, test_label: str)
 
 
 async def test_requests_of_a_run(proxy: FaultProxy, test_label: str) -> None:
-    """A run has at most six requests of its own; the version and the events belong to all runs together."""
+    """A run has at most five requests of its own; the version, the events and the lists belong to all runs together."""
+    begun = time.monotonic()
     await run(settings("echo hi", test_label=test_label, name=f"requests-{test_label}"))
-    own = [request for request in proxy.requests if "/version" not in request and "/events" not in request]
+    own = [request for request in proxy.requests if not re.search("/version|/events|/containers/json", request)]
     assert [request.split("?")[0].rpartition("/")[2] for request in own[:3]] == ["create", "attach", "start"]
     assert len(own) <= 5
+    assert proxy.count("/containers/json") <= (time.monotonic() - begun) / 3  # the first one after three seconds
 
 
 async def test_attach_gives_the_output_from_the_beginning(engine: ContainerEngine, test_label: str) -> None:

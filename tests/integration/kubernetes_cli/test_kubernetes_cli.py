@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.command_line import CommandLine
-from tests.processes import wait_until
+from tests.integration.kubernetes_run.driving import Gate
+from tests.processes import WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +18,10 @@ if TYPE_CHECKING:
     from tests.engines.cluster_access import Account
     from tests.engines.kubernetes import Kubernetes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 JOB = ("--type", "kubernetes-job")
 OBEDIENT = ("--", "sh", "-c", "trap 'exit 7' TERM; echo running; while :; do sleep 0.05; done")
-WAIT_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -115,13 +115,16 @@ def test_status_is_watched_to_the_end(
     infrablocks: CommandLine, run: tuple[str, ...], cluster: Kubernetes, kubernetes_namespace: str
 ) -> None:
     """--watch prints each change, the last one being the end."""
-    first = infrablocks.start(*run, "--", "sh", "-c", "echo running; sleep 3")
-    jobs = f"/apis/batch/v1/namespaces/{kubernetes_namespace}/jobs"
-    wait_until(lambda: cluster.api("GET", jobs)["items"])
-    name = only_job(cluster, kubernetes_namespace)["metadata"]["name"]
-    watched = infrablocks("status", name, *JOB, "-n", kubernetes_namespace, "--watch", "--interval", "0.2")
-    assert (watched.returncode, watched.stderr) == (0, "")
-    assert watched.stdout.splitlines()[-2:] == ["Running", "Succeeded"]
+    with Gate(cluster.node.network.machine_address) as gate:
+        first = infrablocks.start(*run, "--", "sh", "-c", f"{gate.command}; exit 0")
+        jobs = f"/apis/batch/v1/namespaces/{kubernetes_namespace}/jobs"
+        wait_until(lambda: cluster.api("GET", jobs)["items"])
+        name = only_job(cluster, kubernetes_namespace)["metadata"]["name"]
+        watched = infrablocks.start("status", name, *JOB, "-n", kubernetes_namespace, "--watch", "--interval", "0.2")
+        assert b"Running\n" in iter(watched.stdout.readline, b"")
+        gate.open()
+        assert watched.stdout.read() == b"Succeeded\n"
+    assert (watched.wait(WAIT_SECONDS), watched.stderr.read()) == (0, b"")
     assert first.wait(WAIT_SECONDS) == 0
 
 

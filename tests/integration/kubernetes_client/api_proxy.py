@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from tests.processes import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,16 +61,18 @@ class ApiProxy:
         cluster: Where it leads to.
         requests: All requests so far.
         most_open: The most connections that were open at once.
+        refused: How many connections were not let in.
     """
 
     cluster: Cluster
     requests: list[Passed] = field(default_factory=list)
     most_open: int = 0
+    refused: int = 0
     _port: int = 0
     _answers: list[tuple[str, bytes, list[int]]] = field(default_factory=list)
     _lose: list[str] = field(default_factory=list)
     _hold: list[str] = field(default_factory=list)
-    _cut_after: list[tuple[str, int]] = field(default_factory=list)
+    _cut_after: list[tuple[str, list[int]]] = field(default_factory=list)
     _refusing: bool = False
     _open: set[_Connection] = field(default_factory=set)
     _lock: threading.Condition = field(default_factory=threading.Condition)
@@ -88,13 +92,17 @@ class ApiProxy:
         """Give the requests so far that match."""
         return [request.line for request in list(self.requests) if re.search(pattern, request.line)]
 
-    def wait_for(self, pattern: str, count: int, seconds: float = 20.0) -> None:
+    def wait_for(self, pattern: str, count: int) -> None:
         """Wait until so many requests that match have come."""
-        deadline = time.monotonic() + seconds
         with self._lock:
-            while len(self.lines(pattern)) < count:
-                if not self._lock.wait(deadline - time.monotonic()):
-                    raise AssertionError(f"only {self.lines(pattern)} came in {seconds} seconds")
+            if not self._lock.wait_for(lambda: len(self.lines(pattern)) >= count, WAIT_SECONDS):
+                raise AssertionError(f"only {self.lines(pattern)} came in {WAIT_SECONDS} seconds")
+
+    def wait_for_refused(self, count: int) -> None:
+        """Wait until so many connections were not let in."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: self.refused >= count, WAIT_SECONDS):
+                raise AssertionError(f"only {self.refused} connections came in {WAIT_SECONDS} seconds")
 
     def answer(
         self, pattern: str, status: int, *, times: int = 1, reason: str = "", retry_after: int | None = None
@@ -116,9 +124,10 @@ class ApiProxy:
         """Keep the answer to the next request that matches from the client, who waits."""
         self._hold.append(pattern)
 
-    def cut_after(self, pattern: str, size: int) -> None:
-        """Cut the connection after so many bytes of the answer to the next request that matches."""
-        self._cut_after.append((pattern, size))
+    def cut_after(self, pattern: str, *sizes: int) -> None:
+        """Cut the connections after so many bytes of the answers to the next requests that match."""
+        with self._lock:
+            self._cut_after.append((pattern, list(sizes)))
 
     def cut(self, pattern: str = "") -> int:
         """Cut all open connections whose last request matches."""
@@ -163,7 +172,7 @@ class ApiProxy:
                 thread.join()
                 self.cut()
                 with self._lock:
-                    self._lock.wait_for(lambda: not self._open, 5)
+                    self._lock.wait_for(lambda: not self._open, WAIT_SECONDS)
 
     def _matching(self, pattern: str) -> list[_Connection]:
         with self._lock:
@@ -179,6 +188,9 @@ class ApiProxy:
                 return
             if self._refusing:
                 client.close()
+                with self._lock:
+                    self.refused += 1
+                    self._lock.notify_all()
                 continue
             try:
                 plain = socket.create_connection((address.hostname, address.port or 443))
@@ -233,9 +245,18 @@ class ApiProxy:
                     return answer
             connection.lose_answer = _take(self._lose, line)
             connection.silent = _take(self._hold, line)
-            connection.left = next((size for pattern, size in self._cut_after if re.search(pattern, line)), None)
-            self._cut_after = [(pattern, size) for pattern, size in self._cut_after if not re.search(pattern, line)]
+            connection.left = self._size_of_answer(line)
         return None
+
+    def _size_of_answer(self, line: str) -> int | None:
+        """Say after how many bytes to cut; what was told several times for the same request counts once."""
+        told = [sizes for pattern, sizes in self._cut_after if re.search(pattern, line)]
+        if not told:
+            return None
+        first = told[0]
+        size = first.pop(0)
+        self._cut_after = [one for one in self._cut_after if (one[1] is first and first) or one[1] not in told]
+        return size
 
 
 def _pass_answer(connection: _Connection) -> bool:

@@ -16,6 +16,7 @@ from infrablocks.kubernetes._clusters import borrowed_cluster
 from infrablocks.kubernetes._errors import AccessRefused, ApiRefusal, ClusterUnreachable
 from infrablocks.kubernetes.cluster import KubernetesClusterConfig
 from tests.integration.kubernetes_client.objects import make_job, new_run_id
+from tests.processes import WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,7 +166,7 @@ def test_an_answer_that_is_held_back_ends_in_time(client: Client, proxy: ApiProx
     begin = time.monotonic()
     with pytest.raises(ClusterUnreachable, match="no answer in time"):
         client.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body=body, read_seconds=0.5)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30  # without a limit of its own it would be 60
 
 
 def test_calls_one_after_the_other_use_one_connection(client: Client, proxy: ApiProxy) -> None:
@@ -176,15 +177,12 @@ def test_calls_one_after_the_other_use_one_connection(client: Client, proxy: Api
     barrier = threading.Barrier(30)
 
     def call(_: int) -> None:
-        barrier.wait(10)
+        barrier.wait(WAIT_SECONDS)
         client.call("GET", "/version")
 
     with ThreadPoolExecutor(30) as pool:
         list(pool.map(call, range(30)))
-    deadline = time.monotonic() + 10
-    while len(proxy.open_now) > 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: len(proxy.open_now) <= 1)
 
 
 def test_a_list_for_many_runs(client: Client, cluster: Kubernetes, proxy: ApiProxy, kubernetes_namespace: str) -> None:
@@ -192,15 +190,12 @@ def test_a_list_for_many_runs(client: Client, cluster: Kubernetes, proxy: ApiPro
     watch = client.job_watch(kubernetes_namespace)
     runs = [new_run_id() for _ in range(110)]
     subscriptions = [watch.subscribe(run_id) for run_id in runs]
-    watch.wait_until_listed(20)
+    watch.wait_until_listed(WAIT_SECONDS)
     proxy.stall("jobs.*watch=true")
     names = [make_job(cluster, kubernetes_namespace, run_id) for run_id in runs[-10:]]
     proxy.answer("jobs.*watch=true", 410, reason="Expired")
     proxy.cut("jobs.*watch=true")
-    deadline = time.monotonic() + 30
-    while any(subscription.snapshot().job is None for subscription in subscriptions[-10:]):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: all(subscription.snapshot().job for subscription in subscriptions[-10:]))
     jobs = [subscription.snapshot().job for subscription in subscriptions[-10:]]
     for subscription in subscriptions:
         subscription.close()

@@ -15,6 +15,7 @@ from infrablocks.kubernetes._job_watch import JobSnapshot, JobWatch
 from infrablocks.kubernetes._list_watch import Timing
 from infrablocks.kubernetes.cluster import KubernetesClusterConfig
 from tests.integration.kubernetes_client.objects import change_job, delete_job, make_job, make_pod, new_run_id
+from tests.processes import WAIT_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,22 +34,19 @@ def subscribed(client: Client, namespace: str, run_id: str, timing: Timing | Non
     watch = JobWatch(client, namespace, timing)
     subscription = watch.subscribe(run_id)
     try:
-        watch.wait_until_listed(20)
+        watch.wait_until_listed(WAIT_SECONDS)
         yield subscription
     finally:
         subscription.close()
         for thread in threading.enumerate():
             if thread.name.startswith("infrablocks-watch"):
-                thread.join(10)
+                thread.join(WAIT_SECONDS)
 
 
-def seen(subscription: JobSubscription, done: Callable[[JobSnapshot], bool], seconds: float = 50) -> JobSnapshot:
+def seen(subscription: JobSubscription, done: Callable[[JobSnapshot], bool]) -> JobSnapshot:
     """Give the first snapshot that is as wanted."""
-    deadline = time.monotonic() + seconds
-    while not done(snapshot := subscription.snapshot()):
-        assert time.monotonic() < deadline, snapshot
-        time.sleep(0.01)
-    return snapshot
+    wait_until(lambda: done(subscription.snapshot()))
+    return subscription.snapshot()
 
 
 def has_limit(limit: int) -> Callable[[JobSnapshot], bool]:
@@ -82,6 +80,7 @@ def test_cuts_lose_nothing_and_cost_few_requests(
 ) -> None:
     """Twenty resets, some within an event: every state arrives in the end, without a second list."""
     run_id = new_run_id()
+    begin = time.monotonic()
     with subscribed(client, kubernetes_namespace, run_id) as subscription:
         name = make_job(cluster, kubernetes_namespace, run_id)
         for number in range(1, 21):
@@ -89,7 +88,8 @@ def test_cuts_lose_nothing_and_cost_few_requests(
             proxy.cut("watch=true")
             change_job(cluster, kubernetes_namespace, name, backoffLimit=number)
         seen(subscription, has_limit(20))
-    assert len(proxy.lines("jobs.*watch=true")) <= 30
+    # Some may come at once, and then one a second.
+    assert len(proxy.lines("jobs.*watch=true")) <= 5 + (time.monotonic() - begin)
     assert len(proxy.lines("jobs.*limit=200")) == 1
 
 
@@ -122,8 +122,8 @@ def test_a_storm_of_refusals_makes_few_requests(
         begin = time.monotonic()
         proxy.cut("watch=true")
         proxy.wait_for("jobs.*watch=true", 4)
+        during = [request.line for request in list(proxy.requests) if request.at > begin]
         seconds = time.monotonic() - begin
-        during = [request.line for request in proxy.requests if request.at > begin]
         proxy.forget()
         change_job(cluster, kubernetes_namespace, name, backoffLimit=5)
         seen(subscription, has_limit(5))
@@ -134,10 +134,10 @@ def test_a_storm_of_refusals_makes_few_requests(
 def test_silence_is_noticed(client: Client, cluster: Kubernetes, proxy: ApiProxy, kubernetes_namespace: str) -> None:
     """A connection that nothing comes through any more is given up, and nothing is lost."""
     run_id = new_run_id()
-    with subscribed(client, kubernetes_namespace, run_id, Timing(idle=1.0)) as subscription:
+    with subscribed(client, kubernetes_namespace, run_id, Timing(idle=3.0)) as subscription:
         name = make_job(cluster, kubernetes_namespace, run_id)
         seen(subscription, has_limit(0))
-        assert proxy.stall("jobs.*watch=true") == 1
+        wait_until(lambda: proxy.stall("jobs.*watch=true") == 1)  # there is none while one follows another
         change_job(cluster, kubernetes_namespace, name, backoffLimit=3)
         seen(subscription, has_limit(3))
     assert len(proxy.lines("jobs.*limit=200")) == 1
@@ -153,7 +153,7 @@ def test_a_cluster_that_comes_back(
         seen(subscription, has_limit(0))
         proxy.refuse()
         change_job(cluster, kubernetes_namespace, name, backoffLimit=7)
-        time.sleep(1)
+        proxy.wait_for_refused(4)
         assert subscription.error is None
         proxy.accept()
         seen(subscription, has_limit(7))
@@ -166,7 +166,7 @@ def test_many_runs_share_two_connections(
     watch = client.job_watch(kubernetes_namespace)
     runs = [new_run_id() for _ in range(100)]
     subscriptions = [watch.subscribe(run_id) for run_id in runs]
-    watch.wait_until_listed(20)
+    watch.wait_until_listed(WAIT_SECONDS)
     # More would keep the controllers busy when the next tests begin.
     names = [make_job(cluster, kubernetes_namespace, run_id) for run_id in runs[:10]]
     snapshots = [seen(subscription, has_limit(0)) for subscription in subscriptions[:10]]
@@ -197,23 +197,20 @@ def test_a_right_that_is_missing(
         watch = client.job_watch(kubernetes_namespace)
         subscription, begin = watch.subscribe(new_run_id()), time.monotonic()
         with pytest.raises(InfrastructureNotAvailable, match=missing) as caught:
-            watch.wait_until_listed(20)
+            watch.wait_until_listed(10 * WAIT_SECONDS)
         subscription.close()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < WAIT_SECONDS
     assert f'in the namespace "{kubernetes_namespace}"' in str(caught.value)
     assert f'User "system:serviceaccount:{kubernetes_namespace}:{account.name}"' in str(caught.value)
 
 
 def test_the_log_of_a_silent_container_keeps_nobody_waiting(
-    client: Client, cluster: Kubernetes, kubernetes_namespace: str
+    client: Client, cluster: Kubernetes, proxy: ApiProxy, kubernetes_namespace: str
 ) -> None:
     """A log is followed, and ended by another thread at once, whether or not its answer has begun."""
-    name = make_pod(cluster, kubernetes_namespace, "sleep 100")
+    name = make_pod(cluster, kubernetes_namespace, "sleep 1000")
     path = f"/api/v1/namespaces/{kubernetes_namespace}/pods/{name}"
-    deadline = time.monotonic() + 30
-    while client.call("GET", path)["status"]["phase"] != "Running":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: client.call("GET", path)["status"]["phase"] == "Running")
     stream = client.stream(f"{path}/log", {"follow": "true"}, read_seconds=None)
     ended: list[object] = []
 
@@ -228,8 +225,9 @@ def test_the_log_of_a_silent_container_keeps_nobody_waiting(
 
     reader = threading.Thread(target=read)
     reader.start()
+    proxy.wait_for("/log", 1)
     time.sleep(0.5)
     assert ended == []
     stream.end()
-    reader.join(2)
+    reader.join(WAIT_SECONDS)
     assert len(ended) == 1

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infrablocks.kubernetes import KubernetesClusterConfig
+from infrablocks.kubernetes import KubernetesClusterConfig, _logs
 from tests.integration.kubernetes_client.api_proxy import ApiProxy
 from tests.integration.kubernetes_run.driving import Jobs
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,3 +49,10 @@ def proxied(cluster: Kubernetes, proxy: ApiProxy, jobs: Jobs, runner: Account) -
     """What makes blocks that reach the cluster through the proxy."""
     path = cluster.kubeconfig_for(f"proxy-{jobs.namespace}", token=runner.token, server=proxy.url)
     return replace(jobs, config=KubernetesClusterConfig.from_file(path))
+
+
+@pytest.fixture
+def one_look_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs are not read once more because the cluster takes long to tell that a container has ended, or its log."""
+    monkeypatch.setattr(_logs, "_END_FOLLOWS_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(_logs, "_SILENCE_SECONDS", WAIT_SECONDS)

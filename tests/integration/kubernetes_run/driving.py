@@ -11,7 +11,7 @@ import anyio
 
 from infrablocks.exceptions import InfrastructureError
 from infrablocks.kubernetes import KubernetesJob
-from tests.engines.cluster_api import ApiRefused
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 
 IMAGE = "busybox:test"
 
+START_SECONDS = 250
+"""A limit for the start of pods that decides nothing: longer than any wait of a test."""
+
 FOREVER = "trap 'exit 7' TERM; echo running; while :; do sleep 0.05; done"
 """A command that ends with 7 when it is told to end."""
 
 DEAF = "trap '' TERM; echo running; while :; do sleep 0.05; done"
 """A command that only SIGKILL ends."""
+
+LOOK = "labelSelector=infrablocks.io/run-id="
+"""Is in the requests by which a run asks for its Job and its pods, in place of waiting for what the watch tells."""
 
 POD = "/spec/template/spec"
 OUR_CONTAINER = f"{POD}/containers/0"
@@ -89,6 +95,7 @@ class Jobs:
             "namespace": self.namespace,
             "cluster_config": self.config,
             "image_pull_policy": "IfNotPresent",
+            "pod_watch_timeout_seconds": START_SECONDS,
             "grace_seconds": 1,
         }
         return KubernetesJob(command=words, **{**usual, **fields})
@@ -105,9 +112,21 @@ class Jobs:
 
     def running(self) -> dict[str, list[str]]:
         """Name the Jobs, and the pods that have not ended: a node takes a moment to tidy up after one that has."""
-        listed = self.cluster.api("GET", f"/api/v1/namespaces/{self.namespace}/pods")
-        pods = [item for item in listed["items"] if item["status"].get("phase") not in {"Succeeded", "Failed"}]
+        pods = [pod for pod in self._pods() if pod["status"].get("phase") not in {"Succeeded", "Failed"}]
         return {"jobs": self.named("jobs"), "pods": sorted(pod["metadata"]["name"] for pod in pods)}
+
+    def pod_phases(self) -> list[str]:
+        """Name the phases of all pods."""
+        return [str(pod["status"].get("phase")) for pod in self._pods()]
+
+    def has_unschedulable_pod(self) -> bool:
+        """Say whether the cluster has told that it has no node for a pod."""
+        conditions = [each for pod in self._pods() for each in pod["status"].get("conditions", [])]
+        return any(each.get("reason") == "Unschedulable" for each in conditions)
+
+    def _pods(self) -> list[dict[str, Any]]:
+        listed = self.cluster.api("GET", f"/api/v1/namespaces/{self.namespace}/pods")
+        return list(listed["items"])
 
     def delete(self, kind: str, name: str, **options: Any) -> None:
         """Delete an object."""
@@ -119,16 +138,10 @@ class Jobs:
         group = "/apis/batch/v1" if kind == "jobs" else "/api/v1"
         self.cluster.api("POST", f"{group}/namespaces/{self.namespace}/{kind}", dict(body))
 
-    def exists(self, kind: str, name: str) -> bool:
-        """Say whether there is such an object."""
+    def change(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
+        """Change an object by a merge patch."""
         group = "/apis/batch/v1" if kind == "jobs" else "/api/v1"
-        try:
-            self.cluster.api("GET", f"{group}/namespaces/{self.namespace}/{kind}/{name}")
-        except ApiRefused as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
+        self.cluster.api("PATCH", f"{group}/namespaces/{self.namespace}/{kind}/{name}", dict(body))
 
 
 NOTHING_LEFT: dict[str, list[str]] = {"jobs": [], "pods": [], "secrets": []}
@@ -218,7 +231,7 @@ class Seen:
 
     async def wait(self) -> None:
         """Wait until the word was printed."""
-        await anyio.to_thread.run_sync(self._event.wait, 40)
+        await until(self._event.is_set)
 
 
 class Gate:
@@ -237,6 +250,11 @@ class Gate:
         address, port = self._listener.getsockname()
         return f"nc {address} {port} 2>/dev/null"
 
+    def let_one_pass(self) -> None:
+        """Let go on the first that waits, or will; called by the thread of an output."""
+        self._listener.settimeout(WAIT_SECONDS)
+        self._listener.accept()[0].close()
+
     def open(self) -> None:
         """Let go on whoever waits, or is about to."""
         self._listener.close()  # those that wait to be accepted are cut, and later ones refused
@@ -248,9 +266,9 @@ class Gate:
         self._listener.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Wait for what nobody tells about."""
-    with anyio.fail_after(seconds):
+    with anyio.fail_after(WAIT_SECONDS):
         while not await anyio.to_thread.run_sync(condition):  # noqa: ASYNC110
             await anyio.sleep(0.05)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -11,10 +12,12 @@ import pytest
 from anyio import CancelScope, to_thread
 
 from infrablocks.exceptions import InfrastructureNotAvailable
+from infrablocks.kubernetes import _client, _create, _job_calls, _kill
 from tests.engines import require
 from tests.engines.paths import STATE_VARIABLE
 from tests.integration.kubernetes_run.driving import (
     FOREVER,
+    LOOK,
     NOTHING_LEFT,
     Gate,
     Identifier,
@@ -27,6 +30,7 @@ from tests.integration.kubernetes_run.driving import (
     run_all,
     until,
 )
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from tests.engines.kubernetes import Kubernetes
     from tests.integration.kubernetes_client.api_proxy import ApiProxy
 
-pytestmark = [pytest.mark.integration, pytest.mark.anyio, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 LINES = 500
 COUNTING = f"n=0; while [ $n -lt {LINES} ]; do echo line $n; n=$((n+1)); sleep 0.02; done; exit 3"
@@ -58,6 +62,18 @@ def own_cluster() -> Iterator[Kubernetes]:
 def cluster(own_cluster: Kubernetes) -> Kubernetes:
     """The cluster of these tests."""
     return own_cluster
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long API server and controllers take to come back, nothing is given up."""
+    for module, name in (
+        (_client, "_REPEAT_SECONDS"),
+        (_create, "_REPEAT_SECONDS"),
+        (_job_calls, "_REMOVE_SECONDS"),
+        (_kill, "_SLOW_NODE_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, WAIT_SECONDS)
 
 
 @asynccontextmanager
@@ -108,7 +124,7 @@ async def test_runs_go_on(cluster: Kubernetes, jobs: Jobs) -> None:
         (-2, "NoneType", "running\n"),
     ]
     assert (len(jobs.named("jobs")), jobs.running()["pods"]) == (2, [])
-    await until(lambda: len(jobs.named("pods")) == 2, 90)  # the node tidies up after the one that was killed
+    await until(lambda: len(jobs.named("pods")) == 2)  # the node tidies up after the one that was killed
 
 
 async def test_crash_amid_starts(cluster: Kubernetes, jobs: Jobs) -> None:
@@ -136,24 +152,30 @@ async def test_crash_amid_starts(cluster: Kubernetes, jobs: Jobs) -> None:
     assert jobs.named("jobs") == sorted(names(ended))
 
 
-async def test_start_fails_while_away(cluster: Kubernetes, jobs: Jobs) -> None:
+async def test_start_fails_while_away(
+    cluster: Kubernetes,
+    proxied: Jobs,
+    proxy: ApiProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A start that would be given up while the API server is away is so when it is back, and the Job is gone then."""
-    run = Running(jobs.block("true", pod_watch_timeout_seconds=3, customizations=in_pod(nodeSelector={"no": "node"})))
+    monkeypatch.setattr(_client, "_REPEAT_SECONDS", 1.0)
+    caplog.set_level(logging.DEBUG, logger="infrablocks")
+    proxy.answer(LOOK, 400, times=10**6)  # before the API server is away, the start is not given up
+    nowhere = in_pod(nodeSelector={"no": "node"})
+    run = Running(proxied.block("true", pod_watch_timeout_seconds=1, customizations=nowhere))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await run.told.get()
-        await until(lambda: _is_unschedulable(jobs))
+        await until(proxied.has_unschedulable_pod)
         async with away(cluster):
-            await anyio.sleep(4)
+            proxy.forget()
+            await until(lambda: "cannot be asked for: Lost the connection" in caplog.text)
             assert run.story.result is None
     assert run.story.summary == (-1, "Unschedulable", "")
     assert run.story.message.endswith("The Job was deleted.")
-    assert jobs.left() == NOTHING_LEFT
-
-
-def _is_unschedulable(jobs: Jobs) -> bool:
-    pods = jobs.cluster.api("GET", f"/api/v1/namespaces/{jobs.namespace}/pods")["items"]
-    return any(each.get("reason") == "Unschedulable" for pod in pods for each in pod["status"].get("conditions", []))
+    assert proxied.left() == NOTHING_LEFT
 
 
 async def test_crash_amid_removal(cluster: Kubernetes, proxied: Jobs, proxy: ApiProxy) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
-
 import anyio
 import pytest
 
 from infrablocks import WorkloadCreationError
+from tests.integration.kubernetes_run.driving import Jobs, until
 from tests.processes import open_files
-
-if TYPE_CHECKING:
-    from tests.integration.kubernetes_run.driving import Jobs
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
@@ -31,7 +26,4 @@ async def test_failed_runs_leave_no_open_files(admin_jobs: Jobs) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(fail)
-    end = time.monotonic() + 20
-    while open_files() > before:  # threads close what they read when they end
-        assert time.monotonic() < end, open_files() - before
-        await anyio.sleep(0.01)
+    await until(lambda: open_files() <= before)  # threads close what they read when they end

@@ -8,11 +8,13 @@ import anyio
 import pytest
 
 from infrablocks._results import Reason, WorkloadStatus
-from tests.engines import fake_scripts
+from tests.engines import fake_scripts, fake_statuses
 from tests.engines.fake_nodes import FakeNodes
 from tests.integration.kubernetes_run.driving import Identifier, Jobs, Lines, in_pod, run_all, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infrablocks.base import InfrastructureResult
     from infrablocks.kubernetes import KubernetesJob
     from tests.engines.kubernetes import Kubernetes
@@ -61,10 +63,37 @@ async def test_ends(cluster: Kubernetes, jobs: Jobs) -> None:
     assert _known_times(stories["evicted"].result) == ["created_at", "finished_at"]
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.nightly("it waits most of a minute for the cluster's controllers; what they do then is in the gate")
 async def test_node_is_lost(cluster: Kubernetes, jobs: Jobs) -> None:
     """A run whose node falls silent and is then removed ends, with the cluster's word on that."""
-    told, results = Identifier(), []
+    await _lose_node(cluster, jobs, lambda nodes: nodes.remove())
+
+
+async def test_pod_of_lost_node(cluster: Kubernetes, jobs: Jobs) -> None:
+    """A run whose pod is given up like those of lost nodes ends, with the cluster's word on that."""
+    await _lose_node(cluster, jobs, lambda _: _collect_garbage(jobs))
+
+
+def _collect_garbage(jobs: Jobs) -> None:
+    """Do at once what the cluster's collector of pods does some time after a node has gone."""
+    (name,) = jobs.named("pods")
+    path = f"/api/v1/namespaces/{jobs.namespace}/pods/{name}"
+    conditions = jobs.cluster.api("GET", path)["status"]["conditions"]
+    conditions.append(
+        {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists",
+            "lastTransitionTime": fake_statuses.now(),
+        }
+    )
+    jobs.cluster.api("PATCH", f"{path}/status", {"status": {"phase": "Failed", "conditions": conditions}})
+    jobs.delete("pods", name, gracePeriodSeconds=0)
+
+
+async def _lose_node(cluster: Kubernetes, jobs: Jobs, then: Callable[[FakeNodes], None]) -> None:
+    told, results = Identifier(), list["InfrastructureResult"]()
     with FakeNodes(cluster) as nodes:
         block = played(jobs, nodes, end="never")
 
@@ -74,10 +103,10 @@ async def test_node_is_lost(cluster: Kubernetes, jobs: Jobs) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             identifier = await told.get()
-            await until(lambda: _is_running(jobs))
+            await until(lambda: jobs.pod_phases() == ["Running"])
             assert await block.status(identifier) is WorkloadStatus.RUNNING
             nodes.lose()
-            nodes.remove()
+            await anyio.to_thread.run_sync(then, nodes)
     assert [(result.status_code, result.reason) for result in results] == [(-1, Reason.EVICTED)]
     assert _known_times(results[0]) == ["created_at", "started_at", "finished_at"]
 
@@ -89,8 +118,3 @@ def _known_times(result: InfrastructureResult | None) -> list[str]:
     known = {name: moment for name, moment in times.items() if moment is not None}
     assert sorted(known.values()) == list(known.values())
     return list(known)
-
-
-def _is_running(jobs: Jobs) -> bool:
-    listed = jobs.cluster.api("GET", f"/api/v1/namespaces/{jobs.namespace}/pods")["items"]
-    return [pod["status"].get("phase") for pod in listed] == ["Running"]

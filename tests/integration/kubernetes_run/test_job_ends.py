@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from infrablocks._results import Reason
+from infrablocks.kubernetes import _watch
 from tests.integration.kubernetes_run.driving import (
     DEAF,
     FOREVER,
     POD,
+    Gate,
+    Identifier,
     Jobs,
     Lines,
     Seen,
@@ -21,15 +24,19 @@ from tests.integration.kubernetes_run.driving import (
     in_pod,
     run_all,
 )
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from infrablocks.base import InfrastructureResult
+    from tests.engines.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 
-async def test_ends(jobs: Jobs) -> None:
+async def test_ends(cluster: Kubernetes, jobs: Jobs) -> None:
     """Whatever a Job is made of, its run has the code of our container, the reason, and all output of it alone."""
+    begun = datetime.now(UTC).replace(microsecond=0)
+    gate, started = Gate(cluster.node.network.machine_address), Seen("hi")
     first = [{"op": "add", "path": f"{POD}/containers/0", "value": container("side", "echo side; exit 0")}]
     failing = [{"op": "add", "path": f"{POD}/containers/-", "value": container("side", "sleep 1; exit 1")}]
     last = [{"op": "add", "path": f"{POD}/containers/-", "value": container("side", "echo side; exit 0")}]
@@ -49,15 +56,18 @@ async def test_ends(jobs: Jobs) -> None:
         "init container": jobs.block("echo hi", customizations=in_pod(initContainers=[container("init", "exit 9")])),
         "memory": jobs.block("sleep 0.5; x=a; while :; do x=$x$x; done", memory_limit="20Mi"),
         "deadline": jobs.block(
-            "echo hi; sleep 100",
-            customizations=added(activeDeadlineSeconds=15) + in_pod(terminationGracePeriodSeconds=1),
+            "echo hi; sleep 1000", name="deadline", customizations=in_pod(terminationGracePeriodSeconds=1)
         ),
         "attempts": jobs.block("echo hi; exit 5", customizations=added(backoffLimit=1)),
-        "time limit": jobs.block(FOREVER, timeout_seconds=60, job_watch_timeout_seconds=14, grace_seconds=20),
         "not streamed": jobs.block("echo hi; exit 3", stream_output=False),
-        "gone at once": jobs.block("echo hi; exit 2", finished_job_ttl=0),
+        # The node removes the log with the pod: it ends when its line was read.
+        "gone at once": jobs.block(f"echo hi; {gate.command}; exit 2", finished_job_ttl=0),
     }
-    stories = await run_all(blocks)
+    with gate:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_pass_deadline, jobs, started)
+            outputs = {"deadline": Lines(started), "gone at once": Lines(lambda _: gate.open())}
+            stories = await run_all(blocks, outputs)
     assert {name: story.summary for name, story in stories.items()} == {
         "0": (0, "Completed", "hi\nerr\n"),
         "1": (1, "Error", ""),
@@ -72,23 +82,50 @@ async def test_ends(jobs: Jobs) -> None:
         "memory": (137, "OOMKilled", ""),
         "deadline": (137, "DeadlineExceeded", "hi\n"),
         "attempts": (5, "BackoffLimitExceeded", "hi\nhi\n"),
-        "time limit": (7, "DeadlineExceeded", "running\n"),
         "not streamed": (3, "Error", ""),
         "gone at once": (2, "Error", "hi\n"),
     }
     assert "executable file not found" in stories["not found"].message
     assert "init container 'init' exited with status code 9" in stories["init container"].message
-    assert "14 seconds (job_watch_timeout_seconds)" in stories["time limit"].message
-    _check_times(stories["3"].result)
-    _check_times(stories["deadline"].result)
+    _check_times(stories["3"].result, begun)
+    _check_times(stories["deadline"].result, begun)
 
 
-def _check_times(result: InfrastructureResult | None) -> None:
+async def _pass_deadline(jobs: Jobs, started: Seen) -> None:
+    """Give a Job that has printed something a deadline that has passed."""
+    await started.wait()
+    (name,) = (name for name in jobs.named("jobs") if name.startswith("deadline-"))
+    jobs.change("jobs", name, {"spec": {"activeDeadlineSeconds": 1}})
+
+
+def _check_times(result: InfrastructureResult | None, begun: datetime) -> None:
     assert result is not None
     times = (result.created_at, result.started_at, result.finished_at)
     now = datetime.now(UTC)
-    assert all(moment is not None and now - timedelta(minutes=2) < moment <= now for moment in times)
+    assert all(moment is not None and begun <= moment <= now for moment in times)
     assert sorted(moment for moment in times if moment is not None) == list(times)
+
+
+async def test_time_limit(jobs: Jobs) -> None:
+    """The lower of two limits counts; who has set it learns that, and everybody the code of what was killed."""
+    seen, told, results = Seen("running"), Identifier(), dict[str, "InfrastructureResult"]()
+    output = Lines(seen)
+    block = jobs.block(FOREVER, grace_seconds=WAIT_SECONDS)
+    limited = block.model_copy(update={"timeout_seconds": 1000, "job_watch_timeout_seconds": 1})
+
+    async def run() -> None:
+        results["run"] = await block.run(told, output=output)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await seen.wait()
+        results["attached"] = await limited.attach(await told.get(), output=Lines())
+    assert {name: (result.status_code, result.reason) for name, result in results.items()} == {
+        "run": (7, Reason.ERROR),
+        "attached": (7, Reason.DEADLINE_EXCEEDED),
+    }
+    assert "1 seconds (job_watch_timeout_seconds)" in results["attached"].message
+    assert output.text == "running\n"
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
@@ -98,51 +135,66 @@ async def test_on_both_event_loops(jobs: Jobs) -> None:
     assert stories["job"].summary == (3, "Error", "hi\n")
 
 
-async def test_attempts_in_one_pod(jobs: Jobs) -> None:
+async def test_attempts_in_one_pod(cluster: Kubernetes, jobs: Jobs) -> None:
     """A container that its pod starts again is followed through all its runs, each of which is read once."""
     again = added(backoffLimit=1) + in_pod(restartPolicy="OnFailure")
-    story = (await run_all({"job": jobs.block("cat /proc/sys/kernel/random/uuid; exit 6", customizations=again)}))[
-        "job"
-    ]
+    # The logs go with the pod, which the cluster deletes after the last attempt: each ends when it was read.
+    with Gate(cluster.node.network.machine_address) as gate:
+        block = jobs.block(f"cat /proc/sys/kernel/random/uuid; {gate.command}; exit 6", customizations=again)
+        story = (await run_all({"job": block}, {"job": Lines(lambda _: gate.let_one_pass())}))["job"]
     printed = story.output.lines
     assert (story.summary[:2], len(set(printed))) == ((6, "BackoffLimitExceeded"), len(printed))
     assert f"failed {len(printed)} times" in story.message
 
 
-async def test_deleted_by_somebody(jobs: Jobs) -> None:
-    """A Job or pod that somebody deletes ends the run in bounded time, with what was last seen of its command."""
-    cases = {"pod": "", "job": "Background", "job and then pods": "Background", "pods and then job": "Foreground"}
+async def test_deleted_by_somebody(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Job or pod that somebody deletes ends the run with what its command came to."""
+    monkeypatch.setattr(_watch, "_PODS_FOLLOW_SECONDS", WAIT_SECONDS)
+    cases = {"pod": "", "job and then pods": "Background", "pods and then job": "Foreground"}
+    assert await _deleted(jobs, cases, FOREVER) == dict.fromkeys(cases, (7, Reason.ERROR))
+
+
+async def test_deleted_without_an_end(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Job that somebody deletes ends the run in bounded time, whether or not its pod ends."""
+    monkeypatch.setattr(_watch, "_PODS_FOLLOW_SECONDS", 3.0)
+    assert await _deleted(jobs, {"job": "Background"}, DEAF) == {"job": (-1, Reason.REMOVED)}
+
+
+async def _deleted(jobs: Jobs, cases: dict[str, str], command: str) -> dict[str, tuple[int, Reason]]:
+    """Run Jobs whose pods have all the time to end, and delete each when it has printed something.
+
+    Args:
+        jobs: Makes them.
+        cases: Name, and how the Job is deleted; empty: its pod is.
+        command: What they run.
+
+    Returns:
+        For each name the code and the reason.
+    """
     seen = {name: Seen("running") for name in cases}
-    short = in_pod(terminationGracePeriodSeconds=1)
-    blocks = {name: jobs.block(FOREVER, customizations=short) for name in cases}
-    blocks["job"] = jobs.block(DEAF, customizations=in_pod(terminationGracePeriodSeconds=20))
+    block = jobs.block(command, customizations=in_pod(terminationGracePeriodSeconds=1000))
     identifiers: dict[str, str] = {}
 
     async def delete(name: str) -> None:
         await seen[name].wait()
         job = identifiers[name]
-        if name == "pod":
-            jobs.delete("pods", next(pod for pod in jobs.named("pods") if pod.startswith(job)))
-        else:
+        if cases[name]:
             jobs.delete("jobs", job, propagationPolicy=cases[name])
+        else:
+            jobs.delete("pods", next(pod for pod in jobs.named("pods") if pod.startswith(job)))
 
     results = {}
 
     async def run(name: str) -> None:
         status = _Started(identifiers, name)
-        with anyio.fail_after(40):
-            results[name] = await blocks[name].run(status, output=Lines(seen[name]))
+        results[name] = await block.run(status, output=Lines(seen[name]))
 
-    async with anyio.create_task_group() as tasks:
-        for name in cases:
-            tasks.start_soon(run, name)
-            tasks.start_soon(delete, name)
-    assert {name: (result.status_code, result.reason) for name, result in results.items()} == {
-        "pod": (7, Reason.ERROR),
-        "job": (-1, Reason.REMOVED),
-        "job and then pods": (7, Reason.ERROR),
-        "pods and then job": (7, Reason.ERROR),
-    }
+    with anyio.fail_after(2 * WAIT_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            for name in cases:
+                tasks.start_soon(run, name)
+                tasks.start_soon(delete, name)
+    return {name: (result.status_code, result.reason) for name, result in results.items()}
 
 
 class _Started:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engines import fake_scripts
 from tests.engines.fake_nodes import FakeNodes
-from tests.integration.kubernetes_run.driving import Jobs, Lines, in_pod, run_all
+from tests.integration.kubernetes_run.driving import Jobs, in_pod, run_all
 
 if TYPE_CHECKING:
     from tests.engines.kubernetes import Kubernetes
@@ -17,25 +16,18 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
-THOUSAND = "n=0; while [ $n -lt 1000 ]; do echo line $n; n=$((n+1)); done; exit 3"
+# So many lines that each of the cuts comes before their end, also where no line comes again.
+MANY = 3000
+COUNTING = f"n=0; while [ $n -lt {MANY} ]; do echo line $n; n=$((n+1)); done; exit 3"
 
 
+@pytest.mark.usefixtures("one_look_at_the_end")
 async def test_stream_is_cut(jobs: Jobs, proxied: Jobs, proxy: ApiProxy) -> None:
-    """A thousand lines arrive once and in order, although the connection is cut five times, also in mid-line."""
-    sizes = iter((5003, 11003, 17003, 23003, 29003))  # growing: all lines of the last second come again each time
-    lock = threading.Lock()
-
-    def cut_next(line: str) -> None:  # a cut is for one connection, and what is told for later ones would be forgotten
-        with lock:
-            if line == "line 0\n" or proxy.lines("sinceTime"):
-                told.append(len(proxy.lines(r"/log\?")))
-                if told.count(told[-1]) == 1 and (size := next(sizes, None)):
-                    proxy.cut_after(r"/log\?", size)
-
-    told: list[int] = []
-    proxy.cut_after(r"/log\?", next(sizes))
-    story = (await run_all({"job": proxied.block(THOUSAND)}, {"job": Lines(cut_next)}))["job"]
-    expected = "".join(f"line {number}\n" for number in range(1000))
+    """Thousands of lines arrive once and in order, although the connection is cut five times, also in mid-line."""
+    # Growing: all lines of the last second come again each time.
+    proxy.cut_after(r"/log\?", 5003, 11003, 17003, 23003, 29003)
+    story = (await run_all({"job": proxied.block(COUNTING)}))["job"]
+    expected = "".join(f"line {number}\n" for number in range(MANY))
     assert story.summary == (3, "Error", expected)
     assert len(proxy.lines(r"/log\?")) == 7  # five that were cut, the one that came to its end, and a last look
     assert len(jobs.named("jobs")) == 1
@@ -44,7 +36,7 @@ async def test_stream_is_cut(jobs: Jobs, proxied: Jobs, proxy: ApiProxy) -> None
 async def test_node_ends_stream(cluster: Kubernetes, jobs: Jobs) -> None:
     """A stream that the node ends in good order while the container runs is read on, too, in every attempt."""
     with FakeNodes(cluster) as nodes:
-        script = fake_scripts.annotations(run_seconds=4, log_lines=400, log_cut_after=150, exit_codes=[3, 0])
+        script = fake_scripts.annotations(run_seconds=2, log_lines=200, log_cut_after=150, exit_codes=[3, 0])
         changes = [
             *in_pod(**nodes.pod_settings),
             {"op": "add", "path": "/spec/template/metadata/annotations", "value": script},
@@ -52,10 +44,10 @@ async def test_node_ends_stream(cluster: Kubernetes, jobs: Jobs) -> None:
         ]
         story = (await run_all({"job": jobs.block("played", customizations=changes)}))["job"]
         assert story.result is not None
-        assert (story.result.status_code, len(story.output.lines)) == (0, 800)
+        assert (story.result.status_code, len(story.output.lines)) == (0, 400)
     pods = [line.split()[-1] for line in story.output.lines]
-    assert [line.split()[1] for line in story.output.lines] == [str(number) for number in range(400)] * 2
-    assert (len(set(pods[:400])), len(set(pods[400:])), len(set(pods))) == (1, 1, 2)
+    assert [line.split()[1] for line in story.output.lines] == [str(number) for number in range(200)] * 2
+    assert (len(set(pods[:200])), len(set(pods[200:])), len(set(pods))) == (1, 1, 2)
 
 
 async def test_bytes(jobs: Jobs) -> None:

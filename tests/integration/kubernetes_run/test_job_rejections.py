@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infrablocks.kubernetes import _start
 from tests.integration.kubernetes_run.driving import Jobs, in_pod, run_all
 
 if TYPE_CHECKING:
     from tests.integration.kubernetes_run.driving import Story
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
-
-# What may heal is waited for longer than this, and is then said not to have started in time.
-PATIENCE = 8
 
 
 def cluster_words(story: Story) -> str:
@@ -23,8 +22,9 @@ def cluster_words(story: Story) -> str:
     return words.partition("is forbidden: ")[2].partition(". Put that right")[0] if cannot else story.message
 
 
-async def test_final_rejections(jobs: Jobs) -> None:
+async def test_final_rejections(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside of a LimitRange, or with a class that is missing, the run fails at once and says what is wrong."""
+    monkeypatch.setattr(_start, "_TOLERANCE_SECONDS", math.inf)  # what may heal is waited for to the limit of the start
     limits = [
         {"type": "Container", "min": {"cpu": "5m"}, "max": {"memory": "64Mi"}, "maxLimitRequestRatio": {"cpu": "2"}}
     ]
@@ -37,10 +37,7 @@ async def test_final_rejections(jobs: Jobs) -> None:
         "no PriorityClass": {"customizations": in_pod(priorityClassName="nope")},
         "no RuntimeClass": {"customizations": in_pod(runtimeClassName="nope")},
     }
-    blocks = {
-        name: jobs.block("true", pod_watch_timeout_seconds=PATIENCE, **{**fitting, **fields})
-        for name, fields in unfit.items()
-    }
+    blocks = {name: jobs.block("true", **{**fitting, **fields}) for name, fields in unfit.items()}
     stories = await run_all({**blocks, "fits": jobs.block("echo fits", **fitting)})
     assert stories.pop("fits").summary == (0, "Completed", "fits\n")
     assert {name: story.summary for name, story in stories.items()} == dict.fromkeys(unfit, (-1, "ConfigError", ""))

@@ -5,36 +5,56 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from pydantic import SecretStr
 
-from tests.integration.kubernetes_run.driving import NOTHING_LEFT, OUR_CONTAINER, Jobs, added, in_pod, run_all, until
+from infrablocks._results import Reason
+from infrablocks.kubernetes import _start
+from tests.integration.kubernetes_run.driving import (
+    LOOK,
+    NOTHING_LEFT,
+    OUR_CONTAINER,
+    Jobs,
+    added,
+    in_pod,
+    run_all,
+    until,
+)
 
 if TYPE_CHECKING:
     from tests.engines.kubernetes import Kubernetes
+    from tests.integration.kubernetes_client.api_proxy import ApiProxy
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 
-async def test_cannot_start(jobs: Jobs, admin_jobs: Jobs) -> None:
+async def test_cannot_start(
+    jobs: Jobs, admin_jobs: Jobs, proxied: Jobs, proxy: ApiProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each obstacle fails the run with its reason and the cluster's words, and the Job is gone then."""
+    monkeypatch.setattr(_start, "_TOLERANCE_SECONDS", 3.0)
+    for reason in ("ErrImagePull", "ImagePullBackOff"):
+        monkeypatch.setitem(_start._WAITING, reason, (Reason.IMAGE_PULL, 3.0))
+    proxy.answer(LOOK, 400, times=10**6)  # what has no other end than the limit is given up after the cluster's word
     from_map = [{"op": "add", "path": f"{OUR_CONTAINER}/envFrom", "value": [{"configMapRef": {"name": "nope"}}]}]
     mount = [{"op": "add", "path": f"{OUR_CONTAINER}/volumeMounts", "value": [{"name": "v", "mountPath": "/v"}]}]
+    volume = in_pod(volumes=[{"name": "v", "configMap": {"name": "nope"}}])
     blocks = {
         "invalid image": jobs.block("true", image="BAD NAME"),
         "missing image": jobs.block("true", image="127.0.0.1:1/nope:1"),
         "missing ConfigMap": jobs.block("true", customizations=from_map, env={"A": SecretStr("hush")}),
-        "missing volume": jobs.block(
-            "true",
-            pod_watch_timeout_seconds=8,
-            customizations=in_pod(volumes=[{"name": "v", "configMap": {"name": "nope"}}]) + mount,
+        "missing volume": proxied.block("true", pod_watch_timeout_seconds=1, customizations=volume + mount),
+        "no node": proxied.block(
+            "true", pod_watch_timeout_seconds=1, customizations=in_pod(nodeSelector={"no": "node"})
         ),
-        "no node": jobs.block("true", pod_watch_timeout_seconds=5, customizations=in_pod(nodeSelector={"no": "node"})),
         "service account": jobs.block("true", service_account_name="nope"),
         "invalid": jobs.block("true", customizations=added(completionMode="Odd")),
         "no namespace": admin_jobs.block("true", namespace="no-such-namespace"),
     }
-    stories = await run_all(blocks)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_let_give_up, jobs, proxy)
+        stories = await run_all(blocks)
     assert {name: story.summary for name, story in stories.items()} == {
         "invalid image": (-1, "InvalidImage", ""),
         "missing image": (-1, "ImagePull", ""),
@@ -59,6 +79,17 @@ async def test_cannot_start(jobs: Jobs, admin_jobs: Jobs) -> None:
     assert "hush" not in stories["missing ConfigMap"].message
     assert {**jobs.left(), "secrets": []} == NOTHING_LEFT
     await until(lambda: jobs.left() == NOTHING_LEFT)  # the cluster removes a Secret after its Job
+
+
+async def _let_give_up(jobs: Jobs, proxy: ApiProxy) -> None:
+    """Wait until the cluster has said why two pods do not start, and let their runs ask for them."""
+    await until(lambda: _has_failed_mount(jobs) and jobs.has_unschedulable_pod())
+    proxy.forget()
+
+
+def _has_failed_mount(jobs: Jobs) -> bool:
+    events = jobs.cluster.api("GET", f"/api/v1/namespaces/{jobs.namespace}/events")["items"]
+    return any(event["reason"] == "FailedMount" for event in events)
 
 
 async def test_quota(jobs: Jobs) -> None:

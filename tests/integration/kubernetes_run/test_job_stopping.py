@@ -26,6 +26,7 @@ from tests.integration.kubernetes_run.driving import (
     in_pod,
     until,
 )
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from infrablocks.kubernetes import KubernetesJob
@@ -46,16 +47,23 @@ class Killed:
     reason: Reason = Reason.KILLED
 
 
+# Whatever else it waits for would take longer than the upper limit.
 KILLS = {
-    "ends by itself": Killed(FOREVER, 20, 30, (0, 10), 7, Reason.ERROR),
-    "shorter grace": Killed(DEAF, 3, 30, (2.5, 12), 137),
-    "longer grace": Killed(DEAF, 6, 1, (5.5, 15), 137),
+    "ends by itself": Killed(FOREVER, 1000, 1000, (0, WAIT_SECONDS), 7, Reason.ERROR),
+    "shorter grace": Killed(DEAF, 3, 1000, (2.5, WAIT_SECONDS), 137),
+    "longer grace": Killed(DEAF, 5, 1, (4.5, WAIT_SECONDS), 137),
 }
 
 
-@pytest.mark.parametrize("case", KILLS.values(), ids=KILLS)
-async def test_kill(jobs: Jobs, case: Killed) -> None:
+async def test_kill(jobs: Jobs) -> None:
     """A Job that is killed gets the grace period that was asked for, and is gone when the call returns."""
+    async with anyio.create_task_group() as tasks:
+        for case in KILLS.values():
+            tasks.start_soon(_kill, jobs, case)
+    await until(lambda: jobs.left() == NOTHING_LEFT)
+
+
+async def _kill(jobs: Jobs, case: Killed) -> None:
     seen, told, results = Seen("running"), Identifier(), []
     lines = Lines(seen)
     changes = in_pod(terminationGracePeriodSeconds=case.template_seconds) + added(backoffLimit=3)
@@ -72,11 +80,12 @@ async def test_kill(jobs: Jobs, case: Killed) -> None:
         begun = time.monotonic()
         await block.kill(identifier, grace_seconds=case.grace_seconds)
         took = time.monotonic() - begun
-        assert jobs.running() == NOTHING_RUNS
+        name = identifier.rpartition(":")[2]
+        running = await anyio.to_thread.run_sync(jobs.running)
+        assert [one for names in running.values() for one in names if one.startswith(name)] == []
     assert case.seconds[0] <= took <= case.seconds[1]
     assert [(result.status_code, result.reason) for result in results] == [(case.code, case.reason)]
     assert lines.text == "running\n"
-    await until(lambda: jobs.left() == NOTHING_LEFT)
     for call in (block.kill, block.status):
         with pytest.raises(InfrastructureNotFound, match="There is no Job"):
             await call(identifier)
@@ -140,11 +149,15 @@ async def _attach_twice(block: KubernetesJob, identifier: str, after: str, gate:
 
 async def test_cancelled_at_any_moment(jobs: Jobs) -> None:
     """A run that is cancelled while its Job is made leaves none that nobody was told of."""
-    for number in range(12):
-        told = Identifier()
-        block = jobs.block("sleep 100", on_cancel="leave", stream_output=False)
-        with anyio.move_on_after(0.02 * number):
+    block = jobs.block("sleep 1000", on_cancel="leave", stream_output=False)
+    identifiers = [Identifier() for _ in range(12)]
+
+    async def run_for(seconds: float, told: Identifier) -> None:
+        with anyio.move_on_after(seconds):
             await block.run(told)
-        assert len(jobs.named("jobs")) == (1 if told.is_told else 0)
-        if told.is_told:
-            await block.kill(await told.get(), grace_seconds=1)
+
+    async with anyio.create_task_group() as tasks:
+        for number, told in enumerate(identifiers):
+            tasks.start_soon(run_for, 0.02 * number, told)
+    known = [await told.get() for told in identifiers if told.is_told]
+    assert jobs.named("jobs") == sorted(identifier.rpartition(":")[2] for identifier in known)

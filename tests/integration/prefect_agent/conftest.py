@@ -101,7 +101,15 @@ def processes(agent: RunningAgent, flows: Path) -> RunningAgent:
     return agent
 
 
-@pytest.fixture(params=["process", "docker20", "docker29", "podman", "kubernetes"])
+_at_night = pytest.mark.nightly("a flow run takes seconds of processor time; process and docker29 show the same")
+
+
+@pytest.fixture(
+    params=[
+        *("process", "docker29"),
+        *(pytest.param(name, marks=_at_night) for name in ("docker20", "podman", "kubernetes")),
+    ]
+)
 def any_kind(
     request: pytest.FixtureRequest, agent: RunningAgent, server: PrefectServer, flows: Path
 ) -> Iterator[RunningAgent]:

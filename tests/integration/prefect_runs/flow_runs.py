@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+
+from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +37,9 @@ def fails() -> None:
 
 
 @flow
-def breaks_off(seconds: float = 0) -> None:
-    time.sleep(seconds)
+def breaks_off(when_there_is: str = "") -> None:
+    while when_there_is and not os.path.exists(when_there_is):
+        time.sleep(0.1)
     os._exit(3)
 
 
@@ -62,7 +66,7 @@ class PrefectApi:
     """
 
     def __init__(self, api_url: str) -> None:
-        self._client = httpx.Client(base_url=api_url, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=api_url, timeout=WAIT_SECONDS, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +84,7 @@ class PrefectApi:
 
     def _answer(self, method: str, path: str, body: object = None) -> Any:
         # The server says 503 when its database is busy, and has done nothing then.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_SECONDS
         while True:
             answer = self._client.request(method, path, json=body)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
@@ -120,32 +124,36 @@ class PrefectApi:
         """Ask for a state, as somebody at the server's user interface does."""
         self.post(f"/flow_runs/{flow_run.id}/set_state", {"state": {"type": kind}, "force": False})
 
-    def wait_for(self, flow_runs: list[FlowRun], states: set[str], seconds: float) -> dict[str, int]:
+    def wait_for(self, flow_runs: list[FlowRun], states: set[str]) -> dict[str, int]:
         """Wait until all flow runs are in one of some states, and return how many are in which.
 
         Raises:
-            TimeoutError: Some are not.
+            TimeoutError: Some are not, and nothing has changed for long.
         """
-        counts: dict[str, int] = {}
-        for counts in self.watched(flow_runs, seconds):
+        for found in self.watched(flow_runs):
+            counts = Counter(one["state_type"] for one in found)
             if set(counts) <= states:
-                return counts
-        raise TimeoutError(f"not all in {sorted(states)} after {seconds} s: {counts}")
+                return dict(counts)
+        raise AssertionError("it is watched until something raises")
 
-    def watched(self, flow_runs: list[FlowRun], seconds: float) -> Iterator[dict[str, int]]:
-        """Give the counts of flow runs in states again and again, for some seconds."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            yield self.counts(flow_runs)
+    def watched(self, flow_runs: list[FlowRun]) -> Iterator[list[dict[str, Any]]]:
+        """Give what the server says of flow runs, again and again.
+
+        Raises:
+            TimeoutError: Their states have not changed for long.
+        """
+        chosen = {"flow_runs": {"id": {"any_": [str(flow_run.id) for flow_run in flow_runs]}}}
+        before: dict[str, str] = {}
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            found = self.post("/flow_runs/filter", chosen)
+            states = {one["id"]: one["state_type"] for one in found}
+            if states != before:
+                before, deadline = states, time.monotonic() + WAIT_SECONDS
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing has changed for {WAIT_SECONDS} s: {Counter(states.values())}")
+            yield found
             time.sleep(0.2)
-
-    def counts(self, flow_runs: list[FlowRun]) -> dict[str, int]:
-        """Return how many flow runs are in which type of state."""
-        chosen = {"id": {"any_": [str(flow_run.id) for flow_run in flow_runs]}}
-        counts: dict[str, int] = {}
-        for found in self.post("/flow_runs/filter", {"flow_runs": chosen}):
-            counts[found["state_type"]] = counts.get(found["state_type"], 0) + 1
-        return counts
 
     @staticmethod
     def _json(answer: httpx.Response) -> Any:

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from tests.engines.prefect_server import PrefectServer
     from tests.integration.prefect_runs.flow_runs import PrefectApi
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
+
+_one_engine = pytest.mark.nightly(
+    "a flow run takes seconds of processor time, and on the other engines shows the same", except_on="docker29"
+)
+_one_flow_run = pytest.mark.nightly(
+    "it runs alone, as it uses two engines; that a flow run is completed through a Job is in the gate"
+)
 
 
 @pytest.fixture
@@ -101,6 +108,7 @@ def test_a_process_that_breaks_off(process: Process, api: PrefectApi, flows: Pat
     assert api.state(flow_run)[0] == "RUNNING"
 
 
+@_one_engine
 def test_a_container_completes_a_flow_run(container: DockerContainer, api: PrefectApi) -> None:
     """A flow run that goes through a container is completed on the server."""
     flow_run = api.flow_run(api.deployment("succeeds", "/flows"))
@@ -111,6 +119,7 @@ def test_a_container_completes_a_flow_run(container: DockerContainer, api: Prefe
     assert api.state(flow_run)[:2] == ("COMPLETED", "Completed")
 
 
+@_one_engine
 def test_a_failing_flow_in_a_container(container: DockerContainer, api: PrefectApi) -> None:
     """A flow that raises is failed on the server; Prefect's engine, which has said so there, itself ends well."""
     flow_run = api.flow_run(api.deployment("fails", "/flows"))
@@ -121,6 +130,7 @@ def test_a_failing_flow_in_a_container(container: DockerContainer, api: PrefectA
     assert api.state(flow_run)[0] == "FAILED"
 
 
+@_one_engine
 def test_a_container_that_breaks_off(container: DockerContainer, api: PrefectApi) -> None:
     """What ends without a word to the server has its own code and reason, and to the server it still runs."""
     flow_run = api.flow_run(api.deployment("breaks_off", "/flows"))
@@ -131,6 +141,7 @@ def test_a_container_that_breaks_off(container: DockerContainer, api: PrefectApi
     assert api.state(flow_run)[0] == "RUNNING"
 
 
+@_one_engine
 def test_a_container_on_a_bridge_completes_a_flow_run(
     container: DockerContainer, engine: ContainerEngine, server: PrefectServer, api: PrefectApi
 ) -> None:
@@ -156,6 +167,7 @@ def test_a_job_completes_a_flow_run(job: KubernetesJob, api: PrefectApi) -> None
     assert api.state(flow_run)[:2] == ("COMPLETED", "Completed")
 
 
+@_one_flow_run
 def test_a_failing_flow_in_a_job(job: KubernetesJob, api: PrefectApi) -> None:
     """A flow that raises is failed on the server; Prefect's engine, which has said so there, itself ends well."""
     flow_run = api.flow_run(api.deployment("fails", "/flows"))
@@ -166,6 +178,7 @@ def test_a_failing_flow_in_a_job(job: KubernetesJob, api: PrefectApi) -> None:
     assert api.state(flow_run)[0] == "FAILED"
 
 
+@_one_flow_run
 def test_a_job_that_breaks_off(job: KubernetesJob, api: PrefectApi) -> None:
     """What ends without a word to the server has its own code and reason, and to the server it still runs."""
     flow_run = api.flow_run(api.deployment("breaks_off", "/flows"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.engines.prefect_server import PrefectServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture

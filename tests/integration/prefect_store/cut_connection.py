@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
+from tests.processes import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -30,7 +32,7 @@ class ServerThatGoesAway:
                     return
                 type(self).left -= 1
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_SECONDS)
                 connection.request(self.command, self.path, body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
                 content = answer.read()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.engines.prefect_server import PrefectServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 SECRET = "not-to-be-seen"
 

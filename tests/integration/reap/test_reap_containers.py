@@ -12,6 +12,7 @@ from infrablocks.docker._events import HOST_LABEL, RUN_LABEL
 from tests.cli.command_line import CommandLine
 from tests.engines import images
 from tests.integration.own_containers import LABEL, own_containers
+from tests.processes import WAIT_SECONDS
 from tests.reap.agents import agent, killed_agent, watches
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.engines import ContainerEngine
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +87,7 @@ async def _reap_while_attached(container: str) -> None:
     before = len(watches())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(DockerContainer(stream_output=False).attach, container)
-        with anyio.fail_after(20):
+        with anyio.fail_after(WAIT_SECONDS):
             while len(watches()) <= before:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert summary(await DockerContainer().reap(kill=True)) == []

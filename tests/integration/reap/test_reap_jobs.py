@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,6 +12,7 @@ from infrablocks import KubernetesClusterConfig, KubernetesJob, ReapedWorkload, 
 from infrablocks._watch_records import agent_host
 from infrablocks.kubernetes._settings import HOST_ANNOTATION, RUN_LABEL
 from tests.cli.command_line import CommandLine
+from tests.processes import WAIT_SECONDS
 from tests.reap.agents import agent, killed_agent, watches
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.engines.kubernetes import Kubernetes
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 
 class Namespace:
@@ -53,18 +55,14 @@ class Namespace:
 
     def left_at_last(self) -> dict[str, int]:
         """Count what is there once the node has tidied up after pods that have ended, and the cluster after Jobs."""
-
-        async def wait() -> None:
-            with anyio.move_on_after(20):
-                while any((await anyio.to_thread.run_sync(self.left)).values()):  # noqa: ASYNC110
-                    await anyio.sleep(0.05)
-
-        anyio.run(wait)
-        return self.left()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while any((left := self.left()).values()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return left
 
     async def wait_for(self, identifier: str, status: WorkloadStatus) -> None:
         """Wait until a Job stands so."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(WAIT_SECONDS):
             while await self.block.status(identifier) is not status:  # noqa: ASYNC110
                 await anyio.sleep(0.2)
 
@@ -111,7 +109,7 @@ async def _reap_while_attached(namespace: Namespace, job: str) -> None:
     before = len(watches())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(namespace.block.attach, job)
-        with anyio.fail_after(20):
+        with anyio.fail_after(WAIT_SECONDS):
             while len(watches()) <= before:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert tuple(await namespace.block.reap(kill=True)) == ()
