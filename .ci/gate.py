@@ -71,8 +71,10 @@ def _environment(run: Run, directory: Path) -> dict[str, str]:
 
     Missing interpreters and engines are errors and not skips, see noxfile.py and tests/engines.
     """
+    # pyenv's python3, which may have started this, offers one version only to what it starts.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYENV_VERSION"}
     return {
-        **os.environ,
+        **inherited,
         "CI": "true",
         "INFRABLOCKS_CI_REPORT": str(directory),
         "PIP_CONSTRAINT": str(ROOT / ".ci/constraints.txt"),
