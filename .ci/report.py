@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _SLOWEST = 20
 _FAILED_TESTS = 3
+_SHORT = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def table(directory: Path, wall: float) -> Iterator[str]:
         directory: Where the sessions, the engines and pytest have left their reports.
         wall: How many seconds all of it took.
     """
-    notes = [note for note in _notes(directory) if "processor" in note]
+    notes = [note for note in _notes(directory) if "processor" in note and _matters(note)]
     yield f"\n=== {'what it took':50} {'wall s':>9} {'CPU s':>9}"
     yield from (_row(note["session"], note) for note in notes if "session" in note)
     yield from (_row(f"engine {note['engine']}, {note['action']}", note) for note in notes if "engine" in note)
@@ -68,6 +69,11 @@ def failures(nox: Path, directory: Path) -> list[str]:
             causes[_FAILED_TESTS:] = [f"and {more} more"] if more > 0 else []
         texts.append(f"{name} ({', '.join(causes)})" if causes else name)
     return texts
+
+
+def _matters(note: dict[str, Any]) -> bool:
+    """Leave out what engines did where there was nothing to do."""
+    return "session" in note or note["wall"] is None or note["wall"] >= _SHORT
 
 
 def _row(name: str, note: dict[str, Any]) -> str:

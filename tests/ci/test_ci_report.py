@@ -36,6 +36,7 @@ def test_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     (tmp_path / "times.jsonl").write_text(json.dumps({"session": "lint", "wall": 1.25, "processor": 0.5}) + "\n")
     note("podman", "up", wall=7.5, processor=2)
+    note("podman", "prepare", wall=0.1, processor=0.1)
     note("podman", "running", wall=None, processor=30)
     note_failure("docker29", "up", OSError("no"))
     write_junit(tmp_path, "integration-beside", {"quick[a]@podman": (0.5, ""), "slow": (20, "")})

@@ -15,13 +15,15 @@ from tests.engines.cluster_access import Account
 from tests.engines.docker_daemon import DockerDaemon
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.registry import Registry
-from tests.integration.engine_groups import assign_groups, engines_of
+from tests.integration.engine_groups import assign_groups, engines_of, hold
 from tests.integration.least_rights import documented_rules
 from tests.integration.own_containers import LABEL, remove_own_containers, use_engine
 
 _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
 
 
+# First of all: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out trio on the other container engines: where the two loops differ, the engines do not."""
     left_out = [item for item in items if _is_trio_on_another_engine(item)]
@@ -43,9 +45,15 @@ def _is_here(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Keep a test to the engines of its process."""
+    """Keep a test to the engines that it has declared."""
     with only(engines_of(item)):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Keep other processes from these engines."""
+    hold(engines_of(item))
 
 
 @pytest.fixture(params=CONTAINER_ENGINES)

@@ -6,11 +6,13 @@ exception: no test stops it, and each test has repositories of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import fcntl
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from tests.engines import ENGINES
+from tests.engines.paths import state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +49,30 @@ def assign_groups(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(groups[0]))
     order = list(_GROUPS)
     items.sort(key=lambda item: order.index(_groups(engines_of(item))[0]))
+
+
+# The locks of the groups that this process uses now.
+_held: dict[str, IO[str]] = {}
+
+
+def hold(engines: Iterable[str]) -> None:
+    """Keep other processes from the engines that the next test uses, until a test uses others.
+
+    The test fails if another process has them.
+    """
+    groups = _groups(engines)
+    for group in set(_held) - set(groups):
+        _held.pop(group).close()
+    for group in set(groups) - set(_held) - {"no engine"}:
+        path = state_directory() / f"{group}.tests.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            pytest.fail(f"another process runs tests of: {group}", pytrace=False)
+        _held[group] = lock
 
 
 def _groups(engines: Iterable[str]) -> list[str]:
