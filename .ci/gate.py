@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 _COMMANDS = 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Failed(Exception):
@@ -35,15 +35,16 @@ class Failed(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the gate, or some sessions of it; return the exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupted)
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _interrupted)
     if problems := missing_on_this_machine(_pythons(), all_sessions=not arguments):
         _say(f".ci/run failed: {'; '.join(problems)}")
         return 1
     try:
         with exclusive_run(ROOT) as run:
             _run(run, arguments)
-    except (Failed, RuntimeError) as error:
+    except (Failed, RuntimeError, OSError) as error:
         _say(f".ci/run failed: {error}")
         return 1
     except KeyboardInterrupt:
@@ -55,18 +56,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(run: Run, arguments: Sequence[str]) -> None:
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="infrablocks-ci-") as directory:
-        environment = _environment(run, Path(directory))
-        try:
-            with _engines_getting_ready(environment, Path(directory), wanted=not arguments):
-                _call_readme(environment, Path(directory), arguments)
-        finally:
-            clean_up(run.id, ROOT)
-            for line in table(Path(directory), time.monotonic() - begun):
-                _say(line)
+    environment = _environment(run)
+    try:
+        with _engines_getting_ready(environment, run.reports, wanted=not arguments):
+            _call_readme(environment, run.reports, arguments)
+    finally:
+        clean_up(run.id, ROOT)
+        for line in table(run.reports, time.monotonic() - begun):
+            _say(line)
 
 
-def _environment(run: Run, directory: Path) -> dict[str, str]:
+def _environment(run: Run) -> dict[str, str]:
     """Return the variables of all that CI starts.
 
     Missing interpreters and engines are errors and not skips, see noxfile.py and tests/engines.
@@ -76,7 +76,7 @@ def _environment(run: Run, directory: Path) -> dict[str, str]:
     return {
         **inherited,
         "CI": "true",
-        "INFRABLOCKS_CI_REPORT": str(directory),
+        "INFRABLOCKS_CI_REPORT": str(run.reports),
         "PIP_CONSTRAINT": str(ROOT / ".ci/constraints.txt"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
@@ -139,6 +139,8 @@ def _pythons() -> list[str]:
 
 
 def _interrupted(number: int, _frame: object) -> None:
+    for each in _SIGNALS:  # what follows is to come to its end
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 

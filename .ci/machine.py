@@ -32,8 +32,13 @@ _TO_BUILD, _TO_RUN = 15, 4
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the gate."""
+    """One run of the gate.
 
+    Attributes:
+        reports: Where sessions, engines and pytest leave what is told at the end.
+    """
+
+    reports: Path
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -80,7 +85,8 @@ def exclusive_run(root: Path) -> Iterator[Run]:
     Raises:
         RuntimeError: Another one runs.
     """
-    run = Run()
+    # In one place for all runs, so that one that was killed leaves no other.
+    run = Run(reports=Path(f"{_base()}.reports"))
     with _lock_file().open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,10 +98,13 @@ def exclusive_run(root: Path) -> Iterator[Run]:
             sys.stdout.flush()
             clean_up(str(earlier["id"]), root)
         _write(lock, json.dumps({"id": run.id, "pid": os.getpid(), "checkout": str(root)}))
+        shutil.rmtree(run.reports, ignore_errors=True)
+        run.reports.mkdir()
         try:
             yield run
         finally:
             clean_up(run.id, root)
+            shutil.rmtree(run.reports)
             _write(lock, "")
 
 
@@ -118,6 +127,8 @@ def clean_up(run: str, root: Path, grace_seconds: float = 10) -> None:
     for state in states:
         environment = {**os.environ, STATE: state}
         subprocess.run([sys.executable, "-m", "tests.engines", "down"], cwd=root, env=environment, check=False)
+        if state != state_directory():  # a test's own
+            shutil.rmtree(state, ignore_errors=True)
 
 
 def _processes_of(run: str) -> dict[int, str | None]:
@@ -164,8 +175,12 @@ def _existing(path: Path) -> Path:
 
 
 def _lock_file() -> Path:
+    return Path(f"{_base()}.lock")
+
+
+def _base() -> str:
     # Beside the engines' state directory: whoever has one of his own has a lock of his own.
-    return Path(f"{state_directory()}-ci-{os.getuid()}.lock")
+    return f"{state_directory()}-ci-{os.getuid()}"
 
 
 def _read(lock: IO[str]) -> dict[str, object]:

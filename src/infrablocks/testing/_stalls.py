@@ -22,14 +22,12 @@ _TICK_SECONDS = 0.01
 # It ends when its stdin is closed, also when the process that measures dies.
 _BARE_TICKER = f"""
 import select, sys, time
+worst, last, is_over = 0.0, time.monotonic(), False
 print(flush=True)
-worst = 0.0
-while True:
-    before = time.monotonic()
+while not is_over:
     is_over = select.select([sys.stdin], [], [], {_TICK_SECONDS})[0]
-    worst = max(worst, time.monotonic() - before - {_TICK_SECONDS})
-    if is_over:
-        break
+    before, last = last, time.monotonic()
+    worst = max(worst, last - before - {_TICK_SECONDS})
 print(worst)
 """
 
@@ -59,12 +57,13 @@ async def measured_stalls() -> AsyncIterator[Stalls]:
 
     async def tick() -> None:
         with _seconds_without_a_processor() as waited:
+            last = time.monotonic() - waited()
             while True:
-                before = time.monotonic() - waited()
                 try:
                     await anyio.sleep(_TICK_SECONDS)
                 finally:  # the last tick is cancelled, perhaps by a body that has just kept the loop
-                    stalls.loop = max(stalls.loop, time.monotonic() - waited() - before - _TICK_SECONDS)
+                    before, last = last, time.monotonic() - waited()
+                    stalls.loop = max(stalls.loop, last - before - _TICK_SECONDS)
 
     # A cancelled wait for the ticker's start or end may be abandoned: it ends by itself when its stdin is closed.
     bare = await to_thread.run_sync(_start_bare_ticker)
