@@ -1,12 +1,13 @@
 """Programs of a newer Debian suite than the machine's, unpacked into the cache; the machine's own apt is left alone."""
 
-import os
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from tests.engines.errors import EngineError
 from tests.engines.locks import exclusive
+from tests.engines.low_priority import run_politely
 from tests.engines.paths import cache_directory
 
 _MACHINES_SUITE = "bookworm"
@@ -15,7 +16,7 @@ _MACHINES_SUITE = "bookworm"
 _CONFIGURATION = """
 Dir::State "{0}"; Dir::State::status "{0}/status"; Dir::State::lists "{0}/lists"; Dir::Cache "{0}/cache";
 Dir::Etc::sourcelist "{0}/sources.list"; Dir::Etc::sourceparts "/dev/null"; Dir::Etc::preferencesparts "/dev/null";
-APT::Sandbox::User "root";
+APT::Sandbox::User "root"; APT::Update::Error-Mode "any";
 """
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -60,23 +61,9 @@ def _fetch(suite: str, package: str, directory: Path) -> Path:
     (directory / "sources.list").write_text(f"deb [signed-by={_KEYS}] {mirror()} {suite} main\n")
     configuration = directory / "apt.conf"
     configuration.write_text(_CONFIGURATION.format(directory))
-    _run(["apt-get", "--quiet", "update"], directory, configuration)
-    _run(["apt-get", "--quiet", "download", package], directory, configuration)
+    run = partial(run_politely, folder=directory, environment={"APT_CONFIG": str(configuration)})
+    run(["apt-get", "--quiet", "update"])
+    run(["apt-get", "--quiet", "download", package])
     (archive,) = directory.glob("*.deb")
-    _run(["dpkg", "--extract", str(archive), str(directory / "files")], directory, configuration)
+    run_politely(["dpkg", "--extract", str(archive), str(directory / "files")])
     return directory / "files"
-
-
-def _run(command: list[str], directory: Path, configuration: Path) -> None:
-    done = subprocess.run(
-        ["nice", "-n", "19", *command],
-        cwd=directory,
-        env={**os.environ, "APT_CONFIG": str(configuration)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EngineError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")

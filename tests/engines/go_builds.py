@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.engines.errors import EngineError
 from tests.engines.locks import exclusive
+from tests.engines.low_priority import run_politely
 from tests.engines.paths import cache_directory
 
 _MODULES = Path(__file__).parent / "modules"
@@ -55,22 +56,14 @@ class GoBuild:
         return pinned + repr((self.programs, self.arguments(), self.cgo)).encode()
 
     def run(self, output: Path) -> None:
-        """Build the programs into a directory, politely: other people work on this machine.
+        """Build the programs into a directory.
 
         Raises:
             EngineError: The compiler failed.
         """
-        done = subprocess.run(
-            ["nice", "-n", "19", "go", "build", *self.arguments(), "-o", f"{output}/", *self.programs],
-            cwd=_MODULES / self.module,
-            env={**os.environ, **_GO_ENVIRONMENT, "CGO_ENABLED": "1" if self.cgo else "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise EngineError(f"go build of {self.module} ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        command = ["go", "build", *self.arguments(), "-o", f"{output}/", *self.programs]
+        environment = {**_GO_ENVIRONMENT, "CGO_ENABLED": "1" if self.cgo else "0"}
+        run_politely(command, folder=_MODULES / self.module, environment=environment)
 
 
 # The machine's own Go, never one that it would fetch; and no flags of the caller's.

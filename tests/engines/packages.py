@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.engines.errors import EngineError
 from tests.engines.locks import exclusive
+from tests.engines.low_priority import run_politely
 from tests.engines.paths import state_directory
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -41,18 +42,9 @@ def _installed(packages: Iterable[str]) -> set[str]:
 
 
 def _apt_get(*arguments: str) -> None:
-    done = subprocess.run(
-        # Somebody else may be installing something at this moment: wait for the lock.
-        ["nice", "-n", "19", "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments],
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EngineError(f"apt-get {arguments[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    # Somebody else may be installing something at this moment: wait for the lock.
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    run_politely(command, environment={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 @contextlib.contextmanager

@@ -3,13 +3,11 @@
 import hashlib
 import platform
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.engines.errors import EngineError
 from tests.engines.locks import exclusive
+from tests.engines.low_priority import run_politely
 from tests.engines.paths import cache_directory
 
 VERSION = "3.8.8"
@@ -31,24 +29,6 @@ def environment() -> Path:
             if not (directory / _FINISHED).exists():  # somebody else may have made it while we waited
                 _make(directory)
     return directory
-
-
-def run_politely(command: Sequence[str]) -> None:
-    """Run a program that installs something, with a low priority: other people work on this machine.
-
-    Raises:
-        EngineError: It failed; with the end of what it said.
-    """
-    done = subprocess.run(
-        ["nice", "-n", "19", *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise EngineError(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stdout[-3000:]}")
 
 
 def _digest() -> str:

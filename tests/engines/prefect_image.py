@@ -13,9 +13,10 @@ from tests.engines.debian_suites import mirror
 from tests.engines.engine import ContainerEngine
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.locks import exclusive
+from tests.engines.low_priority import run_politely
 from tests.engines.packages import install
 from tests.engines.paths import cache_directory
-from tests.engines.prefect_environment import REQUIREMENTS, VERSION, environment, run_politely
+from tests.engines.prefect_environment import REQUIREMENTS, VERSION, environment
 
 PACKAGES = ("debootstrap",)
 REFERENCE = f"infrablocks/prefect:{VERSION}"
