@@ -6,12 +6,11 @@ directory in INFRABLOCKS_CI_REPORT, in which the sessions leave what it reports 
 
 from __future__ import annotations
 
-import atexit
 import functools
 import json
 import os
 import resource
-import tempfile
+import shutil
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -58,9 +57,10 @@ def _timed(function: Callable[[nox.Session], None]) -> Callable[[nox.Session], N
         try:
             function(session)
         finally:
-            times = {"wall": time.monotonic() - begun, "processor": _processor_seconds() - used}
-            with (_report_directory(session) / "times.jsonl").open("a") as notes:
-                notes.write(json.dumps({"session": session.name, **times}) + "\n")
+            if report := os.environ.get(_CI_REPORT):
+                times = {"wall": time.monotonic() - begun, "processor": _processor_seconds() - used}
+                with Path(report, "times.jsonl").open("a") as notes:
+                    notes.write(json.dumps({"session": session.name, **times}) + "\n")
 
     return timed
 
@@ -151,6 +151,8 @@ def gate(session: nox.Session) -> None:
 def nightly(session: nox.Session) -> None:
     """Run everything that exists, also what costs minutes and finds little; takes hours."""
     os.environ[_NIGHTLY] = "true"
+    session.install("--upgrade", *_wheel(session), *_group("tests"))
+    _pytest(session, "--collect-only", "--quiet", "--quiet", "tests")  # lists what is not in the gate, with the reasons
     pythons = [f"tests-{python}" for python in PYTHONS]
     for name in ("lint", "typing", *pythons, "tests_oldest", "docs", "integration", "gate"):
         session.notify(name)
@@ -162,7 +164,10 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *(session.posargs or ["--write", "docs/performance.md"]))
 
 
-_NIGHTLY = "INFRABLOCKS_NIGHTLY"
+_CI_REPORT, _NIGHTLY = "INFRABLOCKS_CI_REPORT", "INFRABLOCKS_NIGHTLY"
+
+# The wheel, as soon as it is built.
+_built: list[Path] = []
 
 _OF_OTHER_SESSIONS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration"))
 
@@ -211,21 +216,17 @@ def _wheel(session: nox.Session) -> tuple[str, ...]:
 
 def _built_wheel(session: nox.Session) -> Path:
     """Build the source distribution, and the wheel out of that, once for all sessions of this run of nox."""
-    if not list(_dist().glob("*.whl")):
-        session.run("uv", "build", "--quiet", "--out-dir", str(_dist()), external=True)
-    (wheel,) = _dist().glob("*.whl")
+    directory = session.cache_dir / "dist"
+    if not _built:
+        shutil.rmtree(directory, ignore_errors=True)
+        session.run("uv", "build", "--quiet", "--out-dir", str(directory), external=True)
+        _built.extend(directory.glob("*.whl"))
+    (wheel,) = _built
     return wheel
 
 
-@functools.cache
-def _dist() -> Path:
-    directory = tempfile.TemporaryDirectory(prefix="infrablocks-dist-")
-    atexit.register(directory.cleanup)
-    return Path(directory.name)
-
-
 def _report_directory(session: nox.Session) -> Path:
-    return Path(os.environ.get("INFRABLOCKS_CI_REPORT") or session.cache_dir)
+    return Path(os.environ.get(_CI_REPORT) or session.cache_dir)
 
 
 def _executed(report: Path) -> int:

@@ -17,7 +17,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from machine import STATE, Run, clean_up, exclusive_run, missing_on_this_machine, state_directory
+from machine import STATE, Run, exclusive_run, missing_on_this_machine, state_directory
 from report import failures, table
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
             signal.signal(number, _interrupted)
-    if problems := missing_on_this_machine(_pythons(), all_sessions=not arguments):
-        _say(f".ci/run failed: {'; '.join(problems)}")
-        return 1
     try:
+        _check_machine(arguments)
         with exclusive_run(ROOT) as run:
             _run(run, arguments)
     except (Failed, RuntimeError, OSError) as error:
@@ -54,6 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _check_machine(arguments: Sequence[str]) -> None:
+    if problems := missing_on_this_machine(_pythons(), all_sessions=not arguments):
+        raise Failed("; ".join(problems))
+
+
 def _run(run: Run, arguments: Sequence[str]) -> None:
     begun = time.monotonic()
     environment = _environment(run)
@@ -61,7 +64,6 @@ def _run(run: Run, arguments: Sequence[str]) -> None:
         with _engines_getting_ready(environment, run.reports, wanted=not arguments):
             _call_readme(environment, run.reports, arguments)
     finally:
-        clean_up(run.id, ROOT)
         for line in table(run.reports, time.monotonic() - begun):
             _say(line)
 
@@ -77,7 +79,7 @@ def _environment(run: Run) -> dict[str, str]:
         **inherited,
         "CI": "true",
         "INFRABLOCKS_CI_REPORT": str(run.reports),
-        "PIP_CONSTRAINT": str(ROOT / ".ci/constraints.txt"),
+        "PIP_CONSTRAINT": (ROOT / ".ci/constraints.txt").as_uri(),  # pip splits a path at its spaces
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
         "PYTHONUNBUFFERED": "1",
@@ -119,8 +121,12 @@ def _call_readme(environment: dict[str, str], directory: Path, arguments: Sequen
         shell = ["bash", "-euo", "pipefail", "-c", command]
         done = subprocess.run(shell, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
-            before_nox = f"{command} ended with {done.returncode} before any session; is there a network?"
-            raise Failed("; ".join(failures(report, directory)) or before_nox)
+            raise Failed("; ".join(failures(report, directory)) or _before_any_session(command, done.returncode))
+
+
+def _before_any_session(command: str, code: int) -> str:
+    hint = "see above" if (ROOT / ".venv-test/bin/nox").exists() else "is there a network?"
+    return f"{command} ended with {code} before any session; {hint}"
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str], list[str]]:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,9 @@ CACHE = "INFRABLOCKS_ENGINES_CACHE"
 
 _GIGABYTE = 10**9
 _TO_BUILD, _TO_RUN = 15, 4
+_LONGEST_STATE_PATH = 60  # because of the sockets below it, see tests/engines/paths.py
+_END_SECONDS = 60.0
+_ENVIRONMENTS = (".venv", ".venv-test", ".nox")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,9 @@ def missing_on_this_machine(pythons: Sequence[str], *, all_sessions: bool) -> li
             problems.append("no Go, from whose modules engines are built; install it and put it in PATH")
     cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "infrablocks-engines")
     needed = _TO_RUN if not all_sessions or list(cache.glob("kubernetes-*")) else _TO_BUILD
-    places = {_existing(cache), Path(tempfile.gettempdir()), Path.cwd()}
+    if len(state_directory()) > _LONGEST_STATE_PATH:
+        problems.append(f"{STATE} may have {_LONGEST_STATE_PATH} characters: {state_directory()}")
+    places = {_existing(cache), _existing(Path(state_directory())), Path(tempfile.gettempdir()), Path.cwd()}
     free = {place: shutil.disk_usage(place).free / _GIGABYTE for place in sorted(places)}
     full = [f"{place} has {space:.1f} GB free" for place, space in free.items() if space < needed]
     return problems + [f"{text}, and {needed} GB are needed" for text in full]
@@ -88,6 +94,8 @@ def exclusive_run(root: Path) -> Iterator[Run]:
     # In one place for all runs, so that one that was killed leaves no other.
     run = Run(reports=Path(f"{_base()}.reports"))
     with _lock_file().open("a+") as lock:
+        if os.fstat(lock.fileno()).st_uid != os.getuid():
+            raise RuntimeError(f"{lock.name} is somebody else's; remove it")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -96,7 +104,10 @@ def exclusive_run(root: Path) -> Iterator[Run]:
         if earlier := _read(lock):
             sys.stdout.write(f"=== an earlier .ci/run was killed ({_described(earlier)}): ending what it left\n")
             sys.stdout.flush()
-            clean_up(str(earlier["id"]), root)
+            clean_up(earlier["id"], root)
+            if earlier["checkout"] == str(root):  # an environment that is half made would never be mended
+                for name in _ENVIRONMENTS:
+                    shutil.rmtree(root / name, ignore_errors=True)
         _write(lock, json.dumps({"id": run.id, "pid": os.getpid(), "checkout": str(root)}))
         shutil.rmtree(run.reports, ignore_errors=True)
         run.reports.mkdir()
@@ -104,7 +115,7 @@ def exclusive_run(root: Path) -> Iterator[Run]:
             yield run
         finally:
             clean_up(run.id, root)
-            shutil.rmtree(run.reports)
+            shutil.rmtree(run.reports, ignore_errors=True)
             _write(lock, "")
 
 
@@ -116,11 +127,15 @@ def clean_up(run: str, root: Path, grace_seconds: float = 10) -> None:
         root: The checkout.
         grace_seconds: How long the processes may take to end by themselves.
     """
-    deadline = time.monotonic() + grace_seconds
+    begun = time.monotonic()
     states: set[str] = set()
     while processes := _processes_of(run):
         states |= {state for state in processes.values() if state}
-        number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+        passed = time.monotonic() - begun
+        if passed > grace_seconds + _END_SECONDS:
+            sys.stdout.write(f"=== processes that SIGKILL does not end: {sorted(processes)}\n")
+            break
+        number = signal.SIGTERM if passed < grace_seconds else signal.SIGKILL
         for pid in processes:
             _signal(pid, run, number)
         time.sleep(0.2)
@@ -183,13 +198,18 @@ def _base() -> str:
     return f"{state_directory()}-ci-{os.getuid()}"
 
 
-def _read(lock: IO[str]) -> dict[str, object]:
+def _read(lock: IO[str]) -> dict[str, str]:
+    """Return what a run has written there; nothing if it was cut short, or is not what a run writes."""
     lock.seek(0)
-    text = lock.read()
-    return dict(json.loads(text)) if text else {}
+    try:
+        record = json.loads(lock.read())
+        found = {name: str(record[name]) for name in ("id", "pid", "checkout")}
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if re.fullmatch("[0-9a-f]{32}", found["id"]) else {}
 
 
-def _described(record: dict[str, object]) -> str:
+def _described(record: dict[str, str]) -> str:
     return f"process {record.get('pid')} in {record.get('checkout')}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -51,14 +52,16 @@ def failures(nox: Path, directory: Path) -> list[str]:
     """Return the sessions that failed, each with its first failed tests or the engines that could not be had.
 
     Args:
-        nox: The report of nox; it may be missing.
+        nox: The report of nox; it may be missing or cut short.
         directory: As in `table`.
     """
-    if not nox.exists():
+    try:
+        sessions = json.loads(nox.read_text())["sessions"]
+    except (OSError, ValueError):  # nox did not come to its end, or the disk is full
         return []
     tests, notes = _tests(directory), _notes(directory)
     texts = []
-    for session in json.loads(nox.read_text())["sessions"]:
+    for session in sessions:
         if session["result_code"] > 0:
             continue
         name = session["signatures"][0] if session["signatures"] else session["name"]
@@ -83,7 +86,11 @@ def _row(name: str, note: dict[str, Any]) -> str:
 
 def _notes(directory: Path) -> list[dict[str, Any]]:
     path = directory / "times.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    notes = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):  # a line that was cut short
+            notes.append(json.loads(line))
+    return notes
 
 
 def _tests(directory: Path) -> list[Test]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
+FIRST = "0123456789abcdef" * 2
 IGNORES_SIGTERM = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
 
 
@@ -86,7 +87,7 @@ def test_with_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_second_run(tmp_path: Path) -> None:
     """While one runs another one ends at once, and names the first; the first one's record is left alone."""
-    record = json.dumps({"id": "first", "pid": 12345, "checkout": "/somewhere"})
+    record = json.dumps({"id": FIRST, "pid": 12345, "checkout": "/somewhere"})
     with lock_file(tmp_path).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(record)
@@ -101,13 +102,31 @@ def test_a_second_run(tmp_path: Path) -> None:
 
 def test_after_a_run_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a killed run left running is ended before the next one begins, and that is said."""
-    lock_file(tmp_path).write_text(json.dumps({"id": "killed", "pid": 1, "checkout": "/somewhere"}))
-    with marked("killed", ["sleep", "300"]) as left, marked("other", ["sleep", "300"]) as other:
+    lock_file(tmp_path).write_text(json.dumps({"id": FIRST, "pid": 1, "checkout": "/somewhere"}))
+    with marked(FIRST, ["sleep", "300"]) as left, marked("other", ["sleep", "300"]) as other:
         with exclusive_run(ROOT):
             assert left.wait() == -signal.SIGTERM
         assert is_alive(other.pid)
     assert "an earlier .ci/run was killed" in capsys.readouterr().out
     assert lock_file(tmp_path).read_text() == ""
+
+
+@pytest.mark.parametrize("record", ["", '{"id": "ab', '{"pid": 1}', '{"id": "", "pid": 1, "checkout": "/"}', "[]"])
+def test_a_record_that_no_run_has_written(tmp_path: Path, record: str) -> None:
+    """A record that was cut short, or is somebody's joke, ends no process and keeps nobody from running."""
+    lock_file(tmp_path).write_text(record)
+    with marked("", ["sleep", "300"]) as other, exclusive_run(ROOT):
+        assert is_alive(other.pid)
+
+
+def test_half_made_environments_of_a_killed_run(tmp_path: Path) -> None:
+    """Those of the same checkout are made anew: one without pip or nox would never be mended."""
+    checkout = tmp_path / "checkout"
+    (checkout / ".venv-test" / "bin").mkdir(parents=True)
+    (checkout / "src").mkdir()
+    lock_file(tmp_path).write_text(json.dumps({"id": FIRST, "pid": 1, "checkout": str(checkout)}))
+    with exclusive_run(checkout):
+        assert [path.name for path in checkout.iterdir()] == ["src"]
 
 
 def test_what_a_run_has_started_is_ended(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ def keep_the_loop(seconds: float) -> None:
 
 
 async def test_a_call_that_blocks_the_loop_is_seen() -> None:
-    """What computes in the loop for two seconds is a stall, of which a machine that is slow takes away little."""
+    """What computes in the loop for three seconds is a stall, of which a machine that is slow takes away little."""
 
     async def block() -> None:
         await anyio.sleep(0.05)
-        keep_the_loop(2)
+        keep_the_loop(3)
 
-    assert await worst_stall(block) > 1
+    assert await worst_stall(block) > 0.5
     assert children() == set()
 
 

@@ -1,9 +1,9 @@
 """The real engines that integration tests talk to: install or build, start, look at and stop them.
 
-On the command line: ``python -m tests.engines up|down|status [NAME ...]``, from the root of the checkout.
+On the command line: ``python -m tests.engines prepare|up|down|status [NAME ...]``, from the root of the checkout.
 In a test: ``require("docker20")`` returns the engine, or skips with the command that brings it up.
 
-One module for each engine (``docker20``, ``docker29``, ``podman``, ``registry``), each with a function ``engine()``.
+One module for each engine, such as ``docker20`` and ``prefect_server``; ``catalogue`` lists them all.
 """
 
 from tests.engines.availability import require

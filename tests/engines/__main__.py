@@ -1,12 +1,14 @@
 """The command line: ``python -m tests.engines prepare|up|down|status [NAME ...]``."""
 
 import argparse
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from tests.engines.catalogue import ENGINES
 from tests.engines.engine import Engine
-from tests.engines.errors import EngineError
+from tests.engines.packages import remove_stale_policy
 from tests.engines.times import Stopwatch, note, note_failure
 
 
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(engines: list[Engine]) -> bool:
+    remove_stale_policy()
     results = [_attempt(engine, engine.prepare) for engine in engines]
     return all(results)
 
@@ -34,8 +37,9 @@ def _up(engines: list[Engine]) -> bool:
 
 def _down(engines: list[Engine]) -> bool:
     for engine in engines:
-        if (used := engine.processor_seconds()) > 0:
-            note(engine.name, "running", wall=None, processor=used)
+        with contextlib.suppress(OSError):  # a process that ends while it is looked at
+            if (used := engine.processor_seconds()) > 0:
+                note(engine.name, "running", wall=None, processor=used)
     # Engines use the registry, so it goes last.
     results = [_attempt(engine, engine.down) for engine in reversed(engines)]
     return all(results)
@@ -53,7 +57,7 @@ def _attempt(engine: Engine, action: Callable[[], None]) -> bool:
     watch = Stopwatch()
     try:
         action()
-    except (EngineError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and counts as a failure)
         _say(f"{engine.name}: {action.__name__} failed: {error}")
         note_failure(engine.name, action.__name__, error)
         return False
@@ -75,4 +79,5 @@ _COMMANDS: dict[str, Callable[[list[Engine]], bool]] = {
 }
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is half done is taken back
     sys.exit(main())

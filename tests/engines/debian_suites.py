@@ -1,5 +1,6 @@
 """Programs of a newer Debian suite than the machine's, unpacked into the cache; the machine's own apt is left alone."""
 
+import shutil
 import subprocess
 import tempfile
 from functools import partial
@@ -35,6 +36,8 @@ def unpacked(suite: str, package: str) -> Path:
     if not finished.is_dir():
         with exclusive(cache_directory() / f"{suite}.lock"):
             if not finished.is_dir():  # somebody else may have fetched it while we waited
+                for interrupted in cache_directory().glob(f".{suite}-*"):
+                    shutil.rmtree(interrupted, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=f".{suite}-", dir=cache_directory()) as directory:
                     _fetch(suite, package, Path(directory)).rename(finished)
     return finished
@@ -46,12 +49,18 @@ def mirror(suite: str = _MACHINES_SUITE) -> str:
     Raises:
         EngineError: apt has no source of that suite.
     """
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {suite}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    addresses = done.stdout.split()
+    addresses = _addresses(suite)
+    if not addresses:  # images of machines often come without lists
+        run_politely(["apt-get", "--quiet", "update"])
+        addresses = _addresses(suite)
     if not addresses:
-        raise EngineError(f"apt-get knows no source of {suite}; try apt-get update: {done.stderr.strip()}")
+        raise EngineError(f"apt-get knows no source of {suite}")
     return addresses[0]
+
+
+def _addresses(suite: str) -> list[str]:
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", f"Codename: {suite}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
 def _fetch(suite: str, package: str, directory: Path) -> Path:

@@ -26,9 +26,21 @@ def install(packages: Iterable[str]) -> None:
         return
     if os.geteuid() != 0:
         raise EngineError(f"missing packages, and only root may install them: {' '.join(missing)}")
-    with exclusive(state_directory() / "packages.lock"), _no_services():
+    with exclusive(_lock()), _no_services():
+        run_politely(["dpkg", "--configure", "-a"])  # an installation that was interrupted is continued
         _apt_get("update", "--quiet")
         _apt_get("install", "--quiet", "--yes", "--no-install-recommends", *missing)
+
+
+def remove_stale_policy() -> None:
+    """Let services of the machine start again, if a session was killed while it installed packages."""
+    with exclusive(_lock()):
+        if _POLICY.exists() and _POLICY.read_text() == _REFUSE:
+            _POLICY.unlink()
+
+
+def _lock() -> Path:
+    return state_directory() / "packages.lock"
 
 
 def _installed(packages: Iterable[str]) -> set[str]:

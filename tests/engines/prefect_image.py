@@ -41,6 +41,8 @@ def archive() -> Path:
         with exclusive(cache_directory() / "prefect-image.lock"):
             if not finished.exists():  # somebody else may have made it while we waited
                 install(PACKAGES)
+                for interrupted in cache_directory().glob(".prefect-image-*"):
+                    shutil.rmtree(interrupted, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=".prefect-image-", dir=cache_directory()) as directory:
                     unfinished = _make(Path(directory))
                     unfinished.rename(finished)

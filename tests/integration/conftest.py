@@ -24,19 +24,18 @@ _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
 
 # First of all: xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out trio on the other container engines: where the two loops differ, the engines do not."""
-    left_out = [item for item in items if _is_trio_on_another_engine(item)]
-    items[:] = [item for item in items if not _is_trio_on_another_engine(item)]
-    config.hook.pytest_deselected(items=left_out)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its process, and leave trio on the other container engines to the night."""
     here = [item for item in items if _is_here(item)]
+    for item in filter(_is_trio_on_another_engine, here):
+        item.add_marker(pytest.mark.nightly("trio: where the two event loops differ, the engines do not"))
     assign_groups(here)
     items[:] = [item for item in items if not _is_here(item)] + here
 
 
 def _is_trio_on_another_engine(item: pytest.Item) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return _is_here(item) and parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
+    return parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
 
 
 def _is_here(item: pytest.Item) -> bool:
