@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 
+@pytest.mark.usefixtures("one_look_at_the_end")
 async def test_ends(cluster: Kubernetes, jobs: Jobs) -> None:
     """Whatever a Job is made of, its run has the code of our container, the reason, and all output of it alone."""
     begun = datetime.now(UTC).replace(microsecond=0)
@@ -135,6 +136,7 @@ async def test_on_both_event_loops(jobs: Jobs) -> None:
     assert stories["job"].summary == (3, "Error", "hi\n")
 
 
+@pytest.mark.usefixtures("one_look_at_the_end")
 async def test_attempts_in_one_pod(cluster: Kubernetes, jobs: Jobs) -> None:
     """A container that its pod starts again is followed through all its runs, each of which is read once."""
     again = added(backoffLimit=1) + in_pod(restartPolicy="OnFailure")
