@@ -129,15 +129,19 @@ def clean_up(run: str, root: Path, grace_seconds: float = 10) -> None:
     """
     begun = time.monotonic()
     states: set[str] = set()
+    asked: set[int] = set()
     while processes := _processes_of(run):
         states |= {state for state in processes.values() if state}
         passed = time.monotonic() - begun
         if passed > grace_seconds + _END_SECONDS:
             sys.stdout.write(f"=== processes that SIGKILL does not end: {sorted(processes)}\n")
             break
-        number = signal.SIGTERM if passed < grace_seconds else signal.SIGKILL
-        for pid in processes:
-            _signal(pid, run, number)
+        if passed > grace_seconds:
+            for pid in processes:
+                _signal(pid, run, signal.SIGKILL)
+        for pid in set(processes) - asked:  # once: a second one would end what the first one has begun
+            _signal(pid, run, signal.SIGTERM)
+            asked.add(pid)
         time.sleep(0.2)
     for state in states:
         environment = {**os.environ, STATE: state}

@@ -78,6 +78,13 @@ _COMMANDS: dict[str, Callable[[list[Engine]], bool]] = {
     "status": _status,
 }
 
+
+def _interrupted(*_: object) -> None:
+    """Have what is half done taken back, once: see `.ci/machine.py`, which sends the signal."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is half done is taken back
+    signal.signal(signal.SIGTERM, _interrupted)
     sys.exit(main())
