@@ -33,15 +33,19 @@ def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _start_time(pid: int) -> int | None:
-    """Return the start time of a process in clock ticks since boot; None for one that is gone or a zombie."""
+def stat_of(pid: int) -> list[str] | None:
+    """Return the fields of /proc/PID/stat from the state on, see proc_pid_stat(5); None for one that is gone."""
     try:
-        # The second field is the program's name in parentheses and may hold anything, parentheses too.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # The field before these is the program's name in parentheses and may hold anything, parentheses too.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    state, started = fields[0], fields[19]
-    return None if state in "ZX" else int(started)
+
+
+def _start_time(pid: int) -> int | None:
+    """Return the start time of a process in clock ticks since boot; None for one that is gone or a zombie."""
+    fields = stat_of(pid)
+    return None if fields is None or fields[0] in "ZX" else int(fields[19])
 
 
 @dataclass(frozen=True)
@@ -129,13 +133,8 @@ def pids_of_session(leader: ProcessRecord | None) -> list[int]:
     """Return the processes of a session; none if its leader has ended."""
     if leader is None or not leader.is_alive():
         return []
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has just ended
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader.pid:
-                found.append(int(process.name))
-    return found
+    pids = [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if (fields := stat_of(pid)) is not None and int(fields[3]) == leader.pid]
 
 
 def launch(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.engines.processes import stat_of
+
 VARIABLE = "INFRABLOCKS_CI_REPORT"
 """Names the directory whose file times.jsonl gets the notes, a JSON object a line; without it nothing is noted."""
 
@@ -64,9 +66,6 @@ def processor_seconds(pids: Iterable[int]) -> float:
     """Return what processes and their ended children have used; those that are gone count for nothing."""
     ticks = 0
     for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime: see proc_pid_stat(5)
+        if (fields := stat_of(pid)) is not None:
+            ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
     return ticks / os.sysconf("SC_CLK_TCK")
