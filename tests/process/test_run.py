@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 from pydantic import SecretStr
 
-from infrablocks import Process, ProcessResult, Reason
+from infrablocks import InfrastructureResult, Process, ProcessResult, Reason
 from tests.processes import WAIT_SECONDS, Lines, children, open_files
 
 pytestmark = pytest.mark.anyio
@@ -217,9 +217,21 @@ async def test_blocks_are_not_changed_by_a_run() -> None:
     assert block.model_dump() == before
 
 
-async def test_times_are_close_to_the_commands_own() -> None:
-    """The run takes little longer than its command."""
-    result = await Process(command=["sleep", "0.2"]).run()
+async def test_times_are_close_to_the_commands_own(tmp_path: Path) -> None:
+    """A run has started when it is reported, and has not finished before its command ends."""
+    end = tmp_path / "end"
+    block = Process(command=["sh", "-c", f"until [ -e {end} ]; do sleep 0.01; done"])
+    results: list[InfrastructureResult] = []
+
+    async def run(*, task_status: anyio.abc.TaskStatus[int]) -> None:
+        results.append(await block.run(task_status))
+
+    async with anyio.create_task_group() as group:
+        before = datetime.now(UTC)
+        await group.start(run)
+        reported = datetime.now(UTC)
+        end.touch()
+    (result,) = results
     assert result.started_at is not None
     assert result.finished_at is not None
-    assert timedelta(seconds=0.19) < result.finished_at - result.started_at < timedelta(seconds=WAIT_SECONDS)
+    assert before <= result.started_at <= reported <= result.finished_at <= datetime.now(UTC)
