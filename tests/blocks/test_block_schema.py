@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, Optional, Union, cast
 
 import pytest
-from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, Secret, SecretBytes, SecretStr, TypeAdapter
 from typing_extensions import TypeAliasType
 
+from infrablocks import KubernetesClusterConfig, KubernetesJob
 from infrablocks.blocks import Block
 from infrablocks.blocks.schema import checksum_of
 
@@ -61,6 +62,29 @@ class Everything(Block):
     folder: Path | None = None
     seconds: float = Field(default=1.0, ge=0)
     title: str = "a field of that name"
+
+
+class Vault(Block):
+    """Says itself what is secret, some of it under another name than its field's."""
+
+    _block_type_slug = "schema-vault"
+    model_config = ConfigDict(populate_by_name=True)
+    config: dict[str, Any] | None = None
+    phrase: str | None = None
+    phrases: list[str] = Field(default_factory=list)
+    anything: Any = None
+    sealed: Secret[dict[str, str]] | None = None
+    api_key: str = Field(default="", alias="apiKey")
+
+    @classmethod
+    def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:
+        return path in {("config",), ("phrase",), ("phrases",), ("anything",), ("api_key",)}
+
+
+class Building(Block):
+    _block_type_slug = "schema-building"
+    vault: Vault | None = None
+    vaults: dict[str, Vault] = Field(default_factory=dict)
 
 
 class Tree(Block):
@@ -117,6 +141,34 @@ def test_secret_fields_at_any_depth() -> None:
         "tokens.token",
         "tokens.more.*",
         "json_like",
+    ]
+
+
+def test_secret_fields_by_the_word_of_a_block() -> None:
+    """What a block itself calls secret is named, also where the block is nested; a mapping also with what is below."""
+    assert Vault.model_json_schema()["secret_fields"] == [
+        "config",
+        "config.*",
+        "phrase",
+        "phrases",
+        "anything",
+        "anything.*",
+        "sealed",
+        "sealed.*",
+        "apiKey",
+        "api_key",
+    ]
+    assert Building.model_json_schema()["secret_fields"] == [
+        f"{place}.{path}" for place in ("vault", "vaults.*") for path in Vault.model_json_schema()["secret_fields"]
+    ]
+
+
+def test_a_kubeconfig_is_secret() -> None:
+    """Whoever reads the schema knows that a kubeconfig is secret, by itself and inside of a Job."""
+    assert KubernetesClusterConfig.model_json_schema()["secret_fields"] == ["config", "config.*"]
+    assert KubernetesJob.model_json_schema()["secret_fields"][1:] == [
+        "cluster_config.config",
+        "cluster_config.config.*",
     ]
 
 

@@ -7,10 +7,11 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from pydantic import SecretBytes, SecretStr
+from pydantic import Field, SecretBytes, SecretStr, field_validator
 
 from infrablocks.blocks import Block, list_block_types
 from infrablocks.blocks.yaml_files import read_text
@@ -257,6 +258,36 @@ places:
         f"f.yaml:10: limits.keys.1: {advice}",
         "f.yaml:12: places.0.config: Input should be a valid dictionary",
         f"f.yaml:12: places.0.config: {advice}",
+    ]
+
+
+class Account(Block):
+    """A block whose secrets have other names in a file than in Python."""
+
+    _block_type_slug = "test-login-names"
+
+    token: SecretStr | None = Field(default=None, alias="apiToken")
+    phrase: str = Field(default="", alias="passPhrase")
+
+    @field_validator("token", "phrase")
+    @classmethod
+    def _refuse(cls, value: Any) -> Any:
+        raise ValueError(f"{value.get_secret_value() if isinstance(value, SecretStr) else value} is too short")
+
+    @classmethod
+    def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:
+        return path == ("phrase",)
+
+
+def test_a_secret_under_another_name_is_one() -> None:
+    """A mask is refused under the name that a file has for the field, and no message shows the value."""
+    advice = "is only the mask of a secret; write the secret itself, or leave it out and set it in Python"
+    masked = problems("apiToken: '********'\npassPhrase: '********'\n", Account)
+    assert {f"f.yaml:1: apiToken: {advice}", f"f.yaml:2: passPhrase: {advice}"} <= set(masked)
+    shown = problems("apiToken: t0ken\npassPhrase: swordfish\n", Account)
+    assert shown == [
+        "f.yaml:1: apiToken: Value error, ******** is too short",
+        "f.yaml:2: passPhrase: Value error, ******** is too short",
     ]
 
 

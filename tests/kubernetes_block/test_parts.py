@@ -111,7 +111,7 @@ def test_the_schema() -> None:
     """Its checksum changes only when other values are valid than before: saved blocks are compared by it."""
     schema = KubernetesJob.model_json_schema()
     assert schema["block_type_slug"] == "kubernetes-job"
-    assert schema["secret_fields"] == ["env.*"]
+    assert schema["secret_fields"] == ["env.*", "cluster_config.config", "cluster_config.config.*"]
     reference = schema["block_schema_references"]["cluster_config"]
     assert reference == {
         "block_type_slug": "kubernetes-cluster-config",
@@ -123,7 +123,7 @@ def test_the_schema() -> None:
         "type": "array",
     }
     assert KubernetesJob._calculate_schema_checksum() == (
-        "sha256:cd318461590644e50d95442346f9099a63a77847fefd88a2b0122cb10df702b9"
+        "sha256:802f33f0395aa19926a7445bbfd002e1fc0fccc9dbe8645ffdd616ecd40022d0"
     )
 
 

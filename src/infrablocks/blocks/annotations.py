@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
+from datetime import date, time, timedelta
+from enum import Enum
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 SECRET_TYPES = (SecretStr, SecretBytes, Secret)
+
+# In plain data, no value of these types is a mapping.
+_TYPES_WITHOUT_KEYS = (
+    *(str, bytes, int, float, NoneType, Enum, PurePath, date, time, timedelta),
+    *(list, tuple, AbstractSet, SecretStr, SecretBytes),
+)
 
 
 def alternatives(annotation: Any) -> Iterator[Any]:
@@ -63,14 +72,22 @@ def has_text_keys(annotation: Any) -> bool:
 
 
 def secret_paths(model: type[BaseModel], inside: tuple[Any, ...] = ()) -> Iterator[str]:
-    """Give the dotted paths of a model's secret fields, `*` standing for any key of a mapping.
+    """Give the dotted paths of a model's secret fields, by their types or by the word of the model (`_holds_secret`).
+
+    A field stands there under each name that the model takes it by, `*` for any key of a mapping. A mapping that is
+    secret as a whole has two paths, its own and one for what is below it: Prefect's server looks for the second.
 
     Args:
         model: The model.
         inside: Models and types that this one is nested in; one that is met again ends the search.
     """
+    holds_secret = getattr(model, "_holds_secret", None)
     for name, field in model.model_fields.items():
-        yield from _secret_paths_of(field.annotation, name, (*inside, model))
+        for key in _names_of_input(model, name):
+            if holds_secret is not None and holds_secret((name,)):
+                yield from _paths_of_secret(field.annotation, key)
+            else:
+                yield from _secret_paths_of(field.annotation, key, (*inside, model))
 
 
 def _secret_paths_of(annotation: Any, path: str, inside: tuple[Any, ...]) -> Iterator[str]:
@@ -79,7 +96,7 @@ def _secret_paths_of(annotation: Any, path: str, inside: tuple[Any, ...]) -> Ite
         if kind is None or kind is type or alternative in inside:
             continue
         if issubclass(kind, SECRET_TYPES):
-            yield path
+            yield from _paths_of_secret(_type_inside(alternative), path)
         elif issubclass(kind, BaseModel):
             yield from (f"{path}.{nested}" for nested in secret_paths(kind, inside))
         elif issubclass(kind, Mapping):
@@ -88,6 +105,21 @@ def _secret_paths_of(annotation: Any, path: str, inside: tuple[Any, ...]) -> Ite
         else:
             for item in get_args(alternative):
                 yield from _secret_paths_of(item, path, (*inside, alternative))
+
+
+def _paths_of_secret(annotation: Any, path: str) -> Iterator[str]:
+    """Give the paths of a value that is secret as a whole."""
+    yield path
+    if not all(issubclass(class_of(one) or object, _TYPES_WITHOUT_KEYS) for one in alternatives(annotation)):
+        yield f"{path}.*"
+
+
+def _type_inside(secret: Any) -> Any:
+    """Give what a secret type holds: text, or the argument of `Secret[...]`."""
+    kind = class_of(secret)
+    if kind is None or issubclass(kind, SecretStr | SecretBytes):
+        return str
+    return next(iter(get_args(secret)), Any)
 
 
 def nested_models(annotation: Any, inside: tuple[Any, ...] = ()) -> Iterator[type[BaseModel]]:
@@ -123,10 +155,10 @@ def input_name(model: type[BaseModel], name: str) -> str:
 
 def input_names(model: type[BaseModel]) -> dict[str, Any]:
     """Give every name under which a model takes a value, and the annotation of its field."""
+    return {key: field.annotation for name, field in model.model_fields.items() for key in _names_of_input(model, name)}
+
+
+def _names_of_input(model: type[BaseModel], name: str) -> tuple[str, ...]:
+    """Give every name under which a model takes the value of a field."""
     by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
-    names: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
-        names[input_name(model, name)] = field.annotation
-        if by_name:
-            names[name] = field.annotation
-    return names
+    return tuple(dict.fromkeys([input_name(model, name), *([name] if by_name else [])]))

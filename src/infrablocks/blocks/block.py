@@ -277,7 +277,8 @@ class Block(BaseModel):
     def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:  # noqa: ARG003 - for subclasses
         """Say whether a plain value is a secret; for subclasses. Secret types need no mention.
 
-        Such a value is masked in `repr` and in YAML, and a mask is refused in its place when a file is read.
+        Such a value is masked in `repr`, in YAML and in the Prefect API, and a mask is refused in its place when a file
+        is read. A field that is secret as a whole (a path of one name) is one of the schema's `secret_fields`.
 
         Args:
             path: Where the value stands in the block: the field's name, then keys of mappings and numbers of list

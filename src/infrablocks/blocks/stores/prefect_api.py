@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from infrablocks.blocks.stores.prefect_client import PrefectClient
 from infrablocks.blocks.stores.prefect_documents import data_of, document_of, is_ours, mask_secrets
+from infrablocks.blocks.stores.prefect_masks import secret_fields_of
 from infrablocks.blocks.stores.prefect_schemas import ensure_schema
 from infrablocks.blocks.stores.store import BlockKey, Store
 from infrablocks.exceptions import BlockAlreadyExists, BlockNotFound, BlockStoreError
@@ -38,7 +39,8 @@ class PrefectApiStore(Store):
 
     def save(self, document: BlockDocument, block_type: BlockTypeFacts, *, overwrite: bool) -> None:
         """Keep a document; see `Store.save`."""
-        type_id, schema_id = ensure_schema(self._client, block_type)
+        secret_fields = secret_fields_of(document, block_type.schema.get("secret_fields", ()))
+        type_id, schema_id = ensure_schema(self._client, block_type, secret_fields)
         ids = {key: self._id_of(key, document.key) for key in document.references.values()}
         body = {"data": data_of(document, ids), "block_schema_id": schema_id}
         # When others save and delete it meanwhile, it may be there and then not: three times is no coincidence.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from infrablocks.blocks.registry import get_block_class
@@ -9,7 +10,7 @@ from infrablocks.blocks.stores.type_facts import facts_of
 from infrablocks.exceptions import BlockNotFound, BlockStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from infrablocks.blocks.stores.prefect_client import PrefectClient
     from infrablocks.blocks.stores.store import BlockTypeFacts
@@ -18,7 +19,7 @@ _OLD_NAMES = {"$defs": "definitions"}
 """Prefect keeps schemas with the name that pydantic 1 had for this."""
 
 
-def ensure_schema(client: PrefectClient, block_type: BlockTypeFacts) -> tuple[str, str]:
+def ensure_schema(client: PrefectClient, block_type: BlockTypeFacts, secret_fields: Sequence[str]) -> tuple[str, str]:
     """Let the server know a block type and its schema, and those of the blocks in its fields.
 
     Safe to repeat, also by several programs at once.
@@ -26,11 +27,15 @@ def ensure_schema(client: PrefectClient, block_type: BlockTypeFacts) -> tuple[st
     Args:
         client: Makes the requests.
         block_type: The type.
+        secret_fields: What the server is to mask, in place of the `secret_fields` of the type's schema.
 
     Returns:
         The ids of the type and of the schema.
+
+    Raises:
+        BlockStoreError: The server cannot be reached, or does not mask these fields.
     """
-    fields = _as_prefect_has_it(block_type.schema)
+    fields = {**_as_prefect_has_it(block_type.schema), "secret_fields": list(secret_fields)}
     schema = _ensure_fields(client, block_type, fields, fields.get("definitions", {}))
     return schema["block_type_id"], schema["id"]
 
@@ -51,7 +56,32 @@ def _ensure_fields(
         "block_type_id": type_id,
         "capabilities": list(block_type.capabilities),
     }
-    return client.post("/block_schemas/", body)
+    return _registered(client, block_type, body)
+
+
+def _registered(client: PrefectClient, block_type: BlockTypeFacts, body: dict[str, Any]) -> Any:
+    """Register a schema that masks all of its secret fields.
+
+    The server compares schemas without their `secret_fields`: it may answer with one that it has had for long and that
+    masks less. Such a schema stays, and this one is registered beside it, as another version.
+    """
+    wanted = _secret_fields(body)
+    schema = client.post("/block_schemas/", body)
+    if wanted <= _secret_fields(schema):
+        return schema
+    digest = hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()
+    schema = client.post("/block_schemas/", {**body, "version": f"secret-fields-{digest[:16]}"})
+    if missing := sorted(wanted - _secret_fields(schema)):
+        raise BlockStoreError(
+            f"the Prefect API at {client.location} does not mask the secret fields of the block type "
+            f"{block_type.slug!r} ({', '.join(missing)}), so that everybody who may use it could read them: nothing "
+            "was saved. Update the server, or keep the block in another store"
+        )
+    return schema
+
+
+def _secret_fields(schema: Mapping[str, Any]) -> set[str]:
+    return set((schema.get("fields") or {}).get("secret_fields") or ())
 
 
 def _ensure_nested(
