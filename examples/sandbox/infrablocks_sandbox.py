@@ -167,7 +167,7 @@ class Sandbox(Infrastructure):
         return sandboxed
 
     def _environment(self) -> dict[str, str]:
-        variables = {**os.environ, **self._base_environment(), **self.env}
+        variables = {**self._inherited_environment(), **self._base_environment(), **self.env}
         return {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value
             for name, value in variables.items()

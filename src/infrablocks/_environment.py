@@ -1,4 +1,4 @@
-"""Environment variables: what a block may set, the Prefect settings in force, and which of all these are secret."""
+"""Environment variables: what a block may set, what a program inherits, the Prefect settings; which are secret."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ logger = logging.getLogger("infrablocks.environment")
 MASK = "********"
 """What is shown in place of a secret."""
 
+SECRET_KEY = "INFRABLOCKS_SECRET_KEY"  # noqa: S105 - the name of a variable
+"""The variable that holds the key to the secrets of saved blocks."""
+
+# The second one is for the path of a file with the key.
+_KEPT_BACK = (SECRET_KEY, "INFRABLOCKS_SECRET_KEY_FILE")
+
 EnvironmentVariables = Mapping[str, str | SecretStr | None]
 
 # The settings of Prefect 2 and 3 that hold credentials: API keys, auth strings, connection URLs (with the password in
@@ -34,8 +40,26 @@ _LOCAL_SETTING = re.compile(r"PREFECT_(HOME|\w*_(PATH|FILE|DIRECTORY)|SERVER_\w*
 
 
 def is_secret_name(name: str) -> bool:
-    """Say whether a variable is a Prefect setting that holds credentials, so that its value is never shown."""
-    return _SECRET_SETTING.fullmatch(name) is not None
+    """Say whether a variable is the key to saved blocks or a Prefect setting with credentials, and is never shown."""
+    return name == SECRET_KEY or _SECRET_SETTING.fullmatch(name) is not None
+
+
+def inherited_environment() -> Mapping[str, str]:
+    """Give what a program that this process starts inherits: `os.environ` without the key to saved blocks.
+
+    With that key, whoever reads the environment of a command, or what it prints, could decrypt every saved secret.
+
+    Returns:
+        `os.environ` itself where there is no such key.
+    """
+    if not any(name in os.environ for name in _KEPT_BACK):
+        return os.environ
+    return {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
+
+
+def emptied_variables() -> dict[str, str]:
+    """Give the same for an SDK that can only set variables of a program that it starts: the key is empty then."""
+    return {name: "" for name in _KEPT_BACK if name in os.environ}
 
 
 def validated_environment(value: object) -> object:

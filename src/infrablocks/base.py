@@ -101,7 +101,7 @@ class Infrastructure(Block, ABC):
 
     @classmethod
     def _holds_secret(cls, path: tuple[str | int, ...]) -> bool:
-        """Say that the Prefect settings which hold credentials are secret in `env`, also as plain text."""
+        """Say that Prefect settings with credentials, and the key to saved blocks, are secret in `env`, as text too."""
         match path:
             case ("env", str(name), *_):
                 return _environment.is_secret_name(name)
@@ -117,6 +117,11 @@ class Infrastructure(Block, ABC):
     def _base_environment(cls) -> dict[str, str]:
         """Variables that every workload gets, and `env` overrides: the Prefect settings in force."""
         return _environment.prefect_settings()
+
+    @classmethod
+    def _inherited_environment(cls) -> dict[str, str]:
+        """Variables that a workload on this machine inherits: those of this process, but the key to saved blocks."""
+        return dict(_environment.inherited_environment())
 
     @abstractmethod
     def preview(self) -> str:

@@ -24,6 +24,14 @@ def test_output_goes_to_the_stream_it_was_printed_on(infrablocks: CommandLine) -
     assert (done.stdout, done.stderr, done.returncode) == ("a\n\n b ", "c\n", 0)
 
 
+def test_the_key_of_the_store_is_passed_on_by_name(infrablocks: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command gets the key to saved blocks with `--env NAME`, and otherwise not."""
+    monkeypatch.setenv("INFRABLOCKS_SECRET_KEY", "key-3c1d")
+    show = ("--", "sh", "-c", 'echo "<$INFRABLOCKS_SECRET_KEY>"')
+    assert infrablocks.program("run", *show).stdout == "<>\n"
+    assert infrablocks.program("run", "--env", "INFRABLOCKS_SECRET_KEY", *show).stdout == "<key-3c1d>\n"
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 124, 255])
 def test_exit_code_is_the_commands_own(infrablocks: CommandLine, code: int) -> None:
     """The command's exit code is the exit code of the command line."""

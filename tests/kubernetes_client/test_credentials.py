@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,27 @@ def test_a_plugin_is_run_once_until_its_credential_ends(plain_server: ApiServer,
             "spec": {"interactive": False, "cluster": {"server": plain_server.address}},
         }
     ]
+
+
+@pytest.mark.parametrize("given", [None, "given"])
+def test_a_plugin_does_not_get_the_key_of_the_store(
+    plain_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None
+) -> None:
+    """It inherits the environment without the key to saved blocks, and gets the variables of the kubeconfig."""
+    monkeypatch.setenv("INFRABLOCKS_SECRET_KEY", "key-3c1d")
+    monkeypatch.setenv("INFRABLOCKS_SECRET_KEY_FILE", "/the/key")
+    monkeypatch.setenv("BESIDE", "beside")
+    seen = tmp_path / "seen"
+    plugin = Plugin(tmp_path, before=f"open({str(seen)!r}, 'w').write(json.dumps(dict(os.environ)))")
+    user = plugin.user
+    if given is not None:
+        user["exec"]["env"].append({"name": "INFRABLOCKS_SECRET_KEY", "value": given})
+    with borrowed_cluster(cluster_config(plain_server, user=user)) as cluster:
+        cluster.call("GET", "/x")
+    variables = json.loads(seen.read_text())
+    assert variables.get("INFRABLOCKS_SECRET_KEY") == given
+    assert "INFRABLOCKS_SECRET_KEY_FILE" not in variables
+    assert (variables["BESIDE"], variables["OF_THE_PLUGIN"]) == ("beside", "x")
 
 
 def test_a_plugin_is_run_again_before_its_credential_ends(plain_server: ApiServer, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._environment import emptied_variables
+
 if TYPE_CHECKING:
     from infrablocks.docker._reference import ImageReference
     from infrablocks.docker._settings import RegistryCredentials
@@ -41,7 +43,8 @@ def _of_configuration(registry: str) -> dict[str, Any] | None:
     import docker.errors  # noqa: PLC0415
 
     try:
-        found: dict[str, Any] | None = docker.auth.resolve_authconfig(docker.auth.load_config(), registry)
+        configuration = docker.auth.load_config(credstore_env=emptied_variables())
+        found: dict[str, Any] | None = docker.auth.resolve_authconfig(configuration, registry)
     except (docker.errors.DockerException, OSError, ValueError, KeyError, AttributeError) as error:
         # As the docker command does: many images need no credentials. What fails without them says so itself.
         logger.warning(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._environment import inherited_environment
 from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import InfrastructureNotAvailable
 
@@ -83,7 +84,7 @@ def _start(command: list[str], plugin: Mapping[str, Any], cluster: Mapping[str, 
     info = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec}
     return subprocess.Popen(  # noqa: S603 - what the user's own kubeconfig says
         command,
-        env={**os.environ, **given, "KUBERNETES_EXEC_INFO": json.dumps(info)},
+        env={**inherited_environment(), **given, "KUBERNETES_EXEC_INFO": json.dumps(info)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

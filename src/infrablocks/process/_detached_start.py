@@ -13,6 +13,7 @@ from functools import cache
 from importlib.abc import InspectLoader
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._environment import inherited_environment
 from infrablocks.exceptions import WorkloadCreationError
 from infrablocks.process._old_run_folders import remove_old_folders
 from infrablocks.process._run_folder import make_run_folder, record_text
@@ -43,7 +44,7 @@ def start_detached(settings: ProcessSettings, name: str | None, created_at: date
         WorkloadCreationError: It could not be started; nothing is left behind.
     """
     remove_old_folders()
-    environment = settings.environment(os.environ)
+    environment = settings.environment(inherited_environment())
     try:
         folder = make_run_folder()
     except OSError as error:
@@ -107,6 +108,7 @@ def _ask_supervisor(question: bytes) -> bytes:
         # Its arguments are the same for all: what may be secret goes through a pipe.
         supervisor = subprocess.Popen(  # noqa: S603 (an interpreter like this one)
             [sys.executable, "-I", "-S", "-c", _PROGRAM],
+            env=inherited_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._environment import inherited_environment
 from infrablocks.exceptions import WorkloadCreationError
 from infrablocks.process._temporary_folder import make_temporary_folder
 
@@ -28,7 +29,7 @@ def spawn(settings: ProcessSettings) -> tuple[subprocess.Popen[bytes], Path | No
     Raises:
         WorkloadCreationError: It could not be started; nothing is left behind.
     """
-    environment = settings.environment(os.environ)
+    environment = settings.environment(inherited_environment())
     temporary_dir = None
     try:
         if settings.working_dir is None:

@@ -33,8 +33,9 @@ __all__ = ["Process", "ProcessResult"]
 class Process(Infrastructure):
     """Run a command as a process of this machine.
 
-    The process gets the environment of this one, over it the Prefect settings in force, and over these `env`. It runs
-    in a session of its own with nothing on stdin: a Ctrl-C in the terminal reaches it through this library only.
+    The process gets the environment of this one without `INFRABLOCKS_SECRET_KEY`, over it the Prefect settings in
+    force, and over these `env`. It runs in a session of its own with nothing on stdin: a Ctrl-C in the terminal reaches
+    it through this library only.
 
     Attributes:
         stream_output: Whether to pass on what it prints; otherwise it prints into the null device.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from infrablocks._environment import SECRET_KEY
 from infrablocks.exceptions import BlockStoreError
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
-KEY_VARIABLE = "INFRABLOCKS_SECRET_KEY"
+KEY_VARIABLE = SECRET_KEY
 
 NEW_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 """A command that makes a key."""
