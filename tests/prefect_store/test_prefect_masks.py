@@ -11,6 +11,7 @@ import pytest
 
 from infrablocks import KubernetesClusterConfig
 from infrablocks.blocks.stores import BlockDocument, BlockKey, SecretPlace
+from infrablocks.blocks.stores.prefect_documents import document_of, mask_secrets
 from infrablocks.blocks.stores.prefect_masks import secret_fields_of
 from infrablocks.exceptions import BlockStoreError
 
@@ -57,6 +58,31 @@ def test_what_is_plain_is_left_alone() -> None:
     data = {"env": {"*": "a", "B": "b"}}
     for places in ((), None):
         assert secret_fields_of(BlockDocument(BlockKey("a", "b"), data, secrets=places), ["env.*"]) == ["env.*"]
+
+
+@pytest.mark.parametrize(
+    ("slug", "data", "shown"),
+    [
+        (
+            "kubernetes-cluster-config",
+            {"config": {"users": [{"user": {"token": SECRET}}]}, "context_name": "c"},
+            {"config": "********", "context_name": "c"},
+        ),
+        (
+            "kubernetes-job",
+            {"image": "a", "cluster_config": {"config": {"token": SECRET}, "context_name": "c"}, "env": {"A": SECRET}},
+            {"image": "a", "cluster_config": {"config": "********", "context_name": "c"}, "env": {"A": "********"}},
+        ),
+        ("of-another-package", {"config": {"a": [1, None]}}, {"config": {"a": [1, None]}}),
+    ],
+)
+def test_what_prefect_saved_is_masked_when_it_is_shown(slug: str, data: dict[str, Any], shown: dict[str, Any]) -> None:
+    """A document that Prefect's own class has saved in clear is shown without what is secret to the class of ours."""
+    document = document_of(BlockKey(slug, "a"), {"data": data})
+
+    mask_secrets(document)
+
+    assert document.data == shown
 
 
 class _StubbornServer(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr
 
 from infrablocks import Block, DockerContainer, DockerRegistry, KubernetesClusterConfig, KubernetesJob, Process
-from infrablocks.blocks.stores import prefect_schemas
+from infrablocks.blocks.stores import BlockKey, current_store, prefect_schemas
 from infrablocks.blocks.stores.prefect_client import PrefectClient
 from infrablocks.blocks.stores.type_facts import facts_of
 
@@ -227,10 +227,11 @@ LOAD = "print(json.dumps(KubernetesClusterConfig.load(sys.argv[1]).config))"
 
 
 def test_a_kubeconfig_that_prefect_saved(server: PrefectServer, name: str, prefect: Callable[..., str]) -> None:
-    """What Prefect's own class saved in clear is masked once it is saved from here, and that class still loads it."""
-
+    """What Prefect's own class saved in clear is not shown by us, nor by the server once it is saved from here."""
     prefect("-c", PREFECTS_CLASS + SAVE, name, json.dumps(KUBECONFIG))
 
+    shown_here = current_store().load(BlockKey("kubernetes-cluster-config", name), with_secrets=False)
+    assert shown_here.data == {"config": MASKED, "context_name": "c"}
     loaded = KubernetesClusterConfig.load(name)
     assert loaded == cluster()
     loaded.save(name, overwrite=True)

@@ -6,8 +6,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from infrablocks._environment import MASK
+from infrablocks.blocks.masking import SecretPaths
+from infrablocks.blocks.registry import get_block_class
 from infrablocks.blocks.stores.store import BlockDocument, BlockKey, SecretPlace
 from infrablocks.blocks.stores.writing import TYPE_KEY
+from infrablocks.exceptions import BlockNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,12 +68,34 @@ def is_ours(found: Mapping[str, Any]) -> bool:
 
 
 def mask_secrets(document: BlockDocument) -> None:
-    """Put masks in place of the secrets of a document, where it says that they are."""
+    """Put masks in place of the secrets of a document: where it says they are, or else where its type may have any."""
+    if document.secrets is None:
+        _mask_by_type(document)
     for place in document.secrets or ():
         target: Any = document.data
         for step in place.path[:-1]:
             target = target[step]
         target[place.path[-1]] = MASK
+
+
+def _mask_by_type(document: BlockDocument) -> None:
+    """Mask what Prefect's own class has saved in clear, but the class of that type here calls secret."""
+    try:
+        secret_paths = SecretPaths(get_block_class(document.key.type_slug))
+    except BlockNotFound:  # there are only the server's masks
+        return
+
+    def masked(value: Any, path: Path) -> Any:
+        if value is not None and path in secret_paths:
+            return MASK
+        if isinstance(value, dict):
+            return {key: masked(below, (*path, key)) for key, below in value.items()}
+        if isinstance(value, list):
+            return [masked(below, (*path, number)) for number, below in enumerate(value)]
+        return value
+
+    for name, value in document.data.items():
+        document.data[name] = masked(value, (name,))
 
 
 def _take_references_out(data: dict[str, Any], found: Mapping[str, Any], inside: Path) -> dict[Path, BlockKey]:
