@@ -121,6 +121,15 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 @_timed
+def package(session: nox.Session) -> None:
+    """Check what is published: files, page on the index, declared dependencies, and each extra installed by itself."""
+    session.install("--upgrade", *_wheel(session), *_group("package"))
+    session.env["INFRABLOCKS_DISTRIBUTIONS"] = str(_built_wheel(session).parent)
+    _pytest(session, *(session.posargs or ["tests/package"]))
+
+
+@nox.session
+@_timed
 def integration(session: nox.Session) -> None:
     """Bring the real engines up, run the tests that need them, and take them down again."""
     session.install("--upgrade", *_wheel(session), *_group("tests"))
@@ -154,7 +163,7 @@ def nightly(session: nox.Session) -> None:
     session.install("--upgrade", *_wheel(session), *_group("tests"))
     _pytest(session, "--collect-only", "--quiet", "--quiet", "tests")  # lists what is not in the gate, with the reasons
     pythons = [f"tests-{python}" for python in PYTHONS]
-    for name in ("lint", "typing", *pythons, "tests_oldest", "docs", "integration", "gate"):
+    for name in ("lint", "typing", *pythons, "tests_oldest", "docs", "package", "integration", "gate"):
         session.notify(name)
 
 
@@ -169,7 +178,7 @@ _CI_REPORT, _NIGHTLY = "INFRABLOCKS_CI_REPORT", "INFRABLOCKS_NIGHTLY"
 # The wheel, as soon as it is built.
 _built: list[Path] = []
 
-_OF_OTHER_SESSIONS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration"))
+_OF_OTHER_SESSIONS = tuple(f"--ignore=tests/{name}" for name in ("docs", "gate", "integration", "package"))
 
 # All tests of an engine in one process, in the order of tests/integration/engine_groups.py.
 _BY_ENGINE = ("--dist=loadgroup", "--no-loadscope-reorder")

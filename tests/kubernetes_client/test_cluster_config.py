@@ -138,6 +138,8 @@ def test_clients_of_the_sdk(server: ApiServer, certificate_folder: Path) -> None
     assert authorizations == {"Bearer t0ken"}
 
 
+# The SDK calls a method that urllib3 2.2 to 2.5 call deprecated.
+@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")
 def test_a_client_of_the_sdk_gets_new_tokens(plain_server: ApiServer, tmp_path: Path) -> None:
     """A token file is read again, and a plugin is run again when its token ends."""
     (tmp_path / "token").write_text("one")
