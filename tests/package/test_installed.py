@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # An installation downloads what is not in a cache yet.
 _INSTALLATION_SECONDS = 5 * WAIT_SECONDS
-_NOT_INHERITED = ("DOCKER_", "INFRABLOCKS_", "PREFECT_", "PYTHON", "VIRTUAL_ENV")
+# Nothing here runs so often that compiling all of it would pay.
+_NOT_INHERITED = ("DOCKER_", "INFRABLOCKS_", "PREFECT_", "PYTHON", "UV_COMPILE_BYTECODE", "VIRTUAL_ENV")
 
 # pip 23.0 does not start on Python 3.12 and newer.
 OLDEST_PIP = "23.0" if sys.version_info < (3, 12) else "25.0"
@@ -53,6 +54,11 @@ except BlockStoreError as error:
 """
 
 
+def inherited() -> dict[str, str]:
+    """Return the variables of this process that say nothing to infrablocks and to Python."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
+
+
 class Environment:
     """A virtual environment with a home of its own.
 
@@ -72,25 +78,32 @@ class Environment:
         python = ("--python", str(self._folder / "bin/python"))
         self._call([self._uv, "pip", "install", "--quiet", *python, *requirements])
 
-    def pip(self, *arguments: str) -> None:
-        """Call the environment's own pip."""
-        self._call([str(self._folder / "bin/python"), "-m", "pip", "--quiet", *arguments])
+    def remove_library(self) -> None:
+        """Take infrablocks out, and leave its dependencies."""
+        self._call(
+            [self._uv, "pip", "uninstall", "--quiet", "--python", str(self._folder / "bin/python"), "infrablocks"]
+        )
+
+    def install_with_pip(self, requirement: str) -> None:
+        """Install something with the environment's own pip."""
+        self._call([str(self._folder / "bin/python"), "-m", "pip", "install", "--quiet", requirement])
 
     def run(self, program: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, as a user without any settings."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
         return subprocess.run(
             [str(self._folder / "bin" / program), *arguments],
             capture_output=True,
             check=False,
             cwd=self._home,
-            env={**inherited, "HOME": str(self._home), **variables},
+            env={**inherited(), "HOME": str(self._home), **variables},
             text=True,
             timeout=WAIT_SECONDS,
         )
 
     def _call(self, command: list[str]) -> None:
-        done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=_INSTALLATION_SECONDS)
+        done = subprocess.run(
+            command, capture_output=True, check=False, env=inherited(), text=True, timeout=_INSTALLATION_SECONDS
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
@@ -204,18 +217,21 @@ def test_the_prefect_api_without_the_extra(
     assert "pip install 'infrablocks[prefect]'" in done.stderr
 
 
-@pytest.mark.parametrize("pip", [f"pip=={OLDEST_PIP}", "pip"], ids=["oldest pip", "newest pip"])
-@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"], ids=["wheel", "source distribution"])
+@pytest.mark.parametrize(
+    ("pip", "kind"),
+    [(f"pip=={OLDEST_PIP}", "*.whl"), (f"pip=={OLDEST_PIP}", "*.tar.gz"), ("pip", "*.whl")],
+    ids=["oldest pip, wheel", "oldest pip, source distribution", "newest pip, wheel"],
+)
 def test_pip_installs_it(distributions: Path, tmp_path: Path, uv: str, pip: str, kind: str) -> None:
-    """An old pip and the newest one install the wheel and the source distribution, from a path that is not plain."""
+    """An old pip and the newest one install what is published, from a path that is not plain."""
     folder = tmp_path / "a folder with ä"
     environment = Environment(folder, uv)
     (built,) = distributions.glob(kind)
     environment.install(pip, f"{built}[cli]")  # uv gets the dependencies sooner
-    environment.pip("uninstall", "--yes", "infrablocks")
+    environment.remove_library()
     assert environment.run("python", "-c", "import infrablocks").returncode == 1
     copied = folder / built.name
     copied.write_bytes(built.read_bytes())
-    environment.pip("install", f"{copied}[cli]")
+    environment.install_with_pip(f"{copied}[cli]")
     done = environment.run("infrablocks", "run", "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
