@@ -80,7 +80,7 @@ class ApiServer:
         self.requests: list[Request] = []
         self.most_open = 0
         self.all_opened = 0
-        self._lock = threading.Condition()
+        self._lock = threading.Condition()  # may be taken again by who has it
         self._version = 100
         self._oldest = 0
         self._objects: dict[str, dict[str, Any]] = {JOBS: {}, PODS: {}}
@@ -108,15 +108,15 @@ class ApiServer:
 
     # What there is.
 
-    def put(self, path: str, name: str, run_id: str, **parts: Any) -> dict[str, Any]:
-        """Make an object or replace it, and tell those who watch."""
+    def put(self, path: str, name: str, run_id: str, *, uid: str = "", **parts: Any) -> dict[str, Any]:
+        """Make an object or replace it, and tell those who watch. Its uid is made of its name, unless one is given."""
         with self._lock:
             known = self._objects[path].get(name)
             self._version += 1
             metadata = {
                 "name": name,
                 "namespace": "default",
-                "uid": f"uid-{name}",
+                "uid": uid or f"uid-{name}",
                 "resourceVersion": str(self._version),
                 "creationTimestamp": "2026-01-01T00:00:00Z",
                 "labels": {RUN_LABEL: run_id, "more": "than is kept"},
@@ -135,6 +135,24 @@ class ApiServer:
             if not quietly:
                 gone = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self._version)}}
                 self._tell(path, "DELETED", gone)
+
+    def deleted(self, path: str, name: str, body: Any) -> Answer:
+        """Take an object away as a request asks for, whose precondition must hold."""
+        with self._lock:
+            item = self._objects[path].get(name)
+            wanted = ((body or {}).get("preconditions") or {}).get("uid")
+            if item is None:
+                return status(404, "NotFound", f'"{name}" not found')
+            if wanted not in {None, item["metadata"]["uid"]}:
+                return status(409, "Conflict", f'Precondition failed: UID in precondition: {wanted}, "{name}" differs')
+            self.delete(path, name)
+            return Answer(200, {"kind": "Status", "status": "Success"})
+
+    def named(self, path: str, name: str) -> Answer:
+        """Give one object."""
+        with self._lock:
+            item = self._objects[path].get(name)
+            return status(404, "NotFound", f'"{name}" not found') if item is None else Answer(200, item)
 
     def bookmark(self, path: str) -> None:
         """Send a bookmark to those who watch."""
@@ -337,6 +355,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_events(request)
         elif self.command == "GET" and parts.path in (JOBS, PODS):
             self._send(self.server.api.listed(request))
+        elif self.command in {"GET", "DELETE"} and parts.path.rpartition("/")[0] in (JOBS, PODS):
+            path, _, name = parts.path.rpartition("/")
+            api = self.server.api
+            self._send(api.named(path, name) if self.command == "GET" else api.deleted(path, name, body))
         else:
             self._send(Answer(200, {"kind": "Echo", "method": self.command, "body": body, "query": query}))
 

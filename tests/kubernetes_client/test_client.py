@@ -62,14 +62,14 @@ def test_a_user_with_a_password(plain_server: ApiServer) -> None:
     assert plain_server.requests[0].headers["authorization"] == "Basic bWU6cHc="
 
 
-def test_the_id_of_a_cluster_is_that_of_its_authority(server: ApiServer, certificate_folder: Path) -> None:
-    """However it is addressed and whoever asks, a cluster has one id; without an authority the address tells."""
+def test_the_id_of_a_cluster(server: ApiServer, certificate_folder: Path) -> None:
+    """Whoever asks, and however its authority is named, a cluster has one id, made of address and authority."""
     entry = authority(certificate_folder)
-    addresses = [server.address, "https://elsewhere:1"]
-    ids = {_id({"server": address, **entry}, {"token": address}) for address in addresses}
+    ids = {_id({"server": server.address, **entry}, {"token": token}) for token in ("a", "b")}
     file = {"server": server.address, "certificate-authority": str(certificate_folder / "ca.pem")}
     assert ids == {_id(file, {})}
     assert all(len(one) == 8 and int(one, 16) >= 0 for one in ids)
+    assert _id({"server": "https://elsewhere:1", **entry}, {}) not in ids
     assert _id({"server": "http://a:1/"}, {}) == _id({"server": "http://a:1"}, {"token": "b"})
     assert _id({"server": "http://a:1"}, {}) != _id({"server": "http://a:2"}, {})
 

@@ -26,7 +26,7 @@ _Identifier = Annotated[
     typer.Argument(
         metavar="IDENTIFIER",
         help="Of a process: its pid, or host:pid. Of a container: its id, short id or name. Of a Kubernetes Job: "
-        "cluster:namespace:name, namespace/name or its name.",
+        "cluster:namespace:name:uid, namespace/name or its name.",
     ),
 ]
 BlockType = Annotated[

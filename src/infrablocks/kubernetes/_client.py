@@ -14,7 +14,7 @@ from infrablocks import _versions
 from infrablocks._call_count import CallCount
 from infrablocks._pauses import Pauses
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
-from infrablocks.kubernetes import _configuration
+from infrablocks.kubernetes import _cluster_id, _configuration
 from infrablocks.kubernetes._access import ClusterAccess, cluster_access
 from infrablocks.kubernetes._answers import body_of, json_of, lacks_right, may_be_repeated, slept
 from infrablocks.kubernetes._errors import UNAUTHORIZED, ApiRefusal, ClusterUnreachable, refusal
@@ -41,13 +41,13 @@ class Cluster:
     Attributes:
         address: Where its API server is.
         default_namespace: That of the kubeconfig's context or of the pod this process is in; None: there is none.
-        cluster_id: Tells it from other clusters; the same wherever it is used from.
+        cluster_id: Tells it from other clusters; made of its address and its certificate authorities.
     """
 
     def __init__(self, access: ClusterAccess, config: KubernetesClusterConfig | None) -> None:
         self.address = access.address
         self.default_namespace = access.namespace
-        self.cluster_id = _configuration.cluster_id(access)
+        self.cluster_id = _cluster_id.cluster_id(access)
         self.users = 0
         self.unused_since = 0.0
         self._access = access
@@ -66,6 +66,10 @@ class Cluster:
             InfrastructureNotAvailable: There are none.
         """
         self._connected()
+
+    def may_have_id(self, cluster_id: str) -> bool:
+        """Say whether an identifier with this id may be of this cluster, whose authorities may have changed since."""
+        return cluster_id == self.cluster_id or _cluster_id.may_have_id(self._access, cluster_id)
 
     def call(
         self,

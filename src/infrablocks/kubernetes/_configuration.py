@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import re
-import ssl
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +12,7 @@ from urllib.request import getproxies
 
 from infrablocks.exceptions import InfrastructureNotAvailable
 from infrablocks.kubernetes._exec_plugin import PluginCredential, run_plugin
-from infrablocks.kubernetes._tls import authorities, tls_context
+from infrablocks.kubernetes._tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +21,6 @@ if TYPE_CHECKING:
     from urllib3 import PoolManager
 
     from infrablocks.kubernetes._access import ClusterAccess
-
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 # A credential is replaced so long before it ends, or earlier where it lives for a short time only.
 _EARLIER = timedelta(seconds=60)
@@ -99,12 +94,6 @@ def sdk_configuration(access: ClusterAccess) -> Configuration:
 
         setattr(configuration, "refresh_api_key_hook", refresh)  # noqa: B010 - to mypy it is always None
     return configuration
-
-
-def cluster_id(access: ClusterAccess) -> str:
-    """Tell clusters apart without asking them: by their certificate authorities, or by the address without any."""
-    certificates = sorted(ssl.PEM_cert_to_DER_cert(one.decode()) for one in _CERTIFICATE.findall(authorities(access)))
-    return hashlib.sha256(b"".join(certificates) or access.address.encode()).hexdigest()[:8]
 
 
 def _configuration(access: ClusterAccess, credential: PluginCredential | None, *, with_files: bool) -> Configuration:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from infrablocks._watch_records import WatchRecord
 from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
 from infrablocks.kubernetes._clusters import acquire_cluster, release_cluster
+from infrablocks.kubernetes._identifier import parse_identifier
 from infrablocks.kubernetes._job_calls import get_job, job_address
 from infrablocks.kubernetes._logs import OutputReader
 from infrablocks.kubernetes._settings import CONTAINER_ANNOTATION, RUN_LABEL
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from infrablocks._output import OutputPosition
     from infrablocks.kubernetes._client import Cluster
+    from infrablocks.kubernetes._identifier import JobIdentifier
     from infrablocks.kubernetes._job_watch import JobSubscription, JobWatch
     from infrablocks.kubernetes.cluster import KubernetesClusterConfig
 
@@ -27,26 +29,19 @@ _logger = logging.getLogger("infrablocks.kubernetes-job")
 
 _LISTED_SECONDS = 60.0
 _DEFAULT_CONTAINER = "prefect-job"
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-
-
-class _Identifier(NamedTuple):
-    cluster_id: str | None
-    namespace: str
-    name: str
 
 
 def find_job(identifier: str, config: KubernetesClusterConfig | None, namespace: Callable[[], str]) -> JobWorkload:
     """Find a Job. Blocks; for a worker thread.
 
     Args:
-        identifier: That of its run, `namespace/name`, or its name.
+        identifier: That of its run, `cluster:namespace:name:uid`; or without the uid, `namespace/name`, or its name.
         config: Which cluster; None: that of the environment.
         namespace: Says where it is when the identifier does not.
 
     Raises:
         InfrastructureNotFound: The cluster does not have it (any more).
-        InfrastructureNotAvailable: The cluster is out of reach, or another one than the identifier says.
+        InfrastructureNotAvailable: The cluster is out of reach; or the Job is on another one, as its identifier says.
     """
     cluster = acquire_cluster(config)
     try:
@@ -80,7 +75,7 @@ def reattach_job(
 
     Raises:
         InfrastructureNotFound: The cluster does not have it (any more), or no run has made it.
-        InfrastructureNotAvailable: The cluster is out of reach, or another one than the identifier says.
+        InfrastructureNotAvailable: The cluster is out of reach; or the Job is on another one, as its identifier says.
     """
     cluster = acquire_cluster(config)
     try:
@@ -132,19 +127,47 @@ def _subscription(watch: JobWatch, job: dict[str, Any], run_id: str, container: 
 
 
 def _known_job(cluster: Cluster, identifier: str, namespace: Callable[[], str]) -> dict[str, Any]:
-    wanted = _parsed(identifier, namespace)
-    if wanted is not None and wanted.cluster_id not in {None, cluster.cluster_id}:
-        raise InfrastructureNotAvailable(
-            f"Kubernetes Job {wanted.namespace}/{wanted.name} is on the cluster {wanted.cluster_id}, and this block "
-            f"uses the cluster {cluster.cluster_id} at {cluster.address}. Use the cluster_config or context that it "
-            "was made with."
-        )
-    job = None if wanted is None else get_job(cluster, wanted.namespace, wanted.name)
+    """Ask the cluster for the Job that is meant, and for no other one that has its name."""
+    wanted = parse_identifier(identifier)
+    if wanted is None:
+        raise _not_there(cluster, identifier, "no Job can have this identifier")
+    if wanted.namespace is None:
+        wanted = replace(wanted, namespace=namespace())
+    is_of_cluster = wanted.cluster_id is None or cluster.may_have_id(wanted.cluster_id)
+    if wanted.uid is None and not is_of_cluster:
+        raise _elsewhere(cluster, wanted)
+    job = get_job(cluster, wanted.namespace or "", wanted.name)
+    if job is not None and wanted.uid in {None, job["metadata"]["uid"]}:
+        return job
+    if not is_of_cluster:
+        raise _elsewhere(cluster, wanted)
     if job is None:
-        raise InfrastructureNotFound(
-            f"There is no Job {identifier!r} on the Kubernetes cluster at {cluster.address} (any more)."
-        )
-    return job
+        raise _not_there(cluster, identifier)
+    raise _not_there(
+        cluster,
+        identifier,
+        f"the Job with the uid {wanted.uid} is gone, and another one, with the uid {job['metadata']['uid']}, has the "
+        f"name {wanted.namespace}/{wanted.name}",
+    )
+
+
+def _not_there(cluster: Cluster, identifier: str, why: str = "") -> InfrastructureNotFound:
+    explained = f": {why}" if why else ""
+    return InfrastructureNotFound(
+        f"There is no Job {identifier!r} on the Kubernetes cluster at {cluster.address} (any more){explained}."
+    )
+
+
+def _elsewhere(cluster: Cluster, wanted: JobIdentifier) -> InfrastructureNotAvailable:
+    """Say that a Job may be on another cluster: one that runs there must not be taken for one that is gone."""
+    # With a uid it was looked for here as well, as an address or the authorities of a cluster may change.
+    here = "" if wanted.uid is None else f", which has no Job with the uid {wanted.uid}"
+    same = "" if wanted.uid is None else " If it is the same cluster under another address, the Job is gone."
+    return InfrastructureNotAvailable(
+        f"Kubernetes Job {wanted.namespace}/{wanted.name} is on the cluster {wanted.cluster_id}, and this block uses "
+        f"the cluster {cluster.cluster_id} at {cluster.address}{here}. Use the cluster_config or context that it was "
+        f"made with.{same}"
+    )
 
 
 def _run_id(job: dict[str, Any]) -> str:
@@ -156,21 +179,6 @@ def _run_id(job: dict[str, Any]) -> str:
             f"have the label {RUN_LABEL}), so that it cannot be attached to."
         )
     return str(run_id)
-
-
-def _parsed(identifier: str, namespace: Callable[[], str]) -> _Identifier | None:
-    """Read an identifier; None: no Job can have it."""
-    cluster_id, colon, rest = identifier.partition(":")
-    if colon:
-        found_namespace, colon, name = rest.partition(":")
-        found = _Identifier(cluster_id, found_namespace, name) if colon else None
-    elif "/" in identifier:
-        found = _Identifier(None, *identifier.split("/", 1))
-    else:
-        found = _Identifier(None, namespace(), identifier)
-    if found is None or not _NAME.fullmatch(found.name) or not _NAME.fullmatch(found.namespace):
-        return None
-    return found
 
 
 def container_of(job: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from infrablocks._pauses import GIVE_UP_SECONDS, Pauses
 from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import InfrastructureError
 from infrablocks.kubernetes._errors import CONFLICT, NOT_FOUND, AccessRefused, ApiRefusal, ClusterUnreachable
+from infrablocks.kubernetes._identifier import JobIdentifier
 from infrablocks.kubernetes._start import JobEvent, job_events
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class JobAddress:
     def path(self) -> str:
         """Its path in the API."""
         return job_path(self.namespace, self.name)
+
+    def identifier(self, cluster_id: str) -> str:
+        """Give its identifier on a cluster."""
+        return str(JobIdentifier(cluster_id, self.namespace, self.name, self.uid))
 
 
 def jobs_path(namespace: str) -> str:
@@ -115,27 +120,30 @@ def delete_job(cluster: Cluster, address: JobAddress, *, waits_for_pods: bool = 
         ApiRefusal: The API server says no.
         InfrastructureNotAvailable: It is out of reach.
     """
-    body = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": "Foreground" if waits_for_pods else "Background",
-        "preconditions": {"uid": address.uid},
-    }
-    _delete(cluster, address.path, body)
+    policy = "Foreground" if waits_for_pods else "Background"
+    delete_object(cluster, address.path, address.uid, propagationPolicy=policy)
 
 
 def delete_pod(cluster: Cluster, namespace: str, name: str, uid: str, grace_seconds: int) -> None:
     """Have a pod deleted, with time to end by itself; does not wait for that. One that is gone is no error."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "gracePeriodSeconds": grace_seconds,
-        "preconditions": {"uid": uid},
-    }
-    _delete(cluster, f"{core_path(namespace, 'pods')}/{quote(name, safe='')}", body)
+    path = f"{core_path(namespace, 'pods')}/{quote(name, safe='')}"
+    delete_object(cluster, path, uid, gracePeriodSeconds=grace_seconds)
 
 
-def _delete(cluster: Cluster, path: str, body: dict[str, Any]) -> None:
+def delete_object(cluster: Cluster, path: str, uid: str, **options: Any) -> None:
+    """Have one object deleted, and never another one that has its name. One that is gone is no error.
+
+    Args:
+        cluster: Where it is.
+        path: Its path in the API.
+        uid: The cluster's own id of it.
+        options: More fields of `DeleteOptions`.
+
+    Raises:
+        ApiRefusal: The API server says no.
+        InfrastructureNotAvailable: It is out of reach.
+    """
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", **options, "preconditions": {"uid": uid}}
     try:
         cluster.call("DELETE", path, body=body)
     except ApiRefusal as error:

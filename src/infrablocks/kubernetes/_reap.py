@@ -11,9 +11,9 @@ from infrablocks._results import WorkloadStatus
 from infrablocks._watch_records import agent_host, watched_keys
 from infrablocks.exceptions import InfrastructureError
 from infrablocks.kubernetes._clusters import borrowed_cluster
-from infrablocks.kubernetes._errors import NOT_FOUND, AccessRefused, ApiRefusal
+from infrablocks.kubernetes._errors import AccessRefused
 from infrablocks.kubernetes._find import container_of
-from infrablocks.kubernetes._job_calls import core_path, job_address, jobs_path, remove_job
+from infrablocks.kubernetes._job_calls import core_path, delete_object, job_address, jobs_path, remove_job
 from infrablocks.kubernetes._kill import kill_job
 from infrablocks.kubernetes._pods import parse_time, pod_state
 from infrablocks.kubernetes._settings import HOST_ANNOTATION, RUN_LABEL
@@ -45,7 +45,7 @@ class LeftJob(LeftWorkload):
     ) -> None:
         self._config = config
         self._address = job_address(job)
-        self.identifier = f"{cluster_id}:{self._address.namespace}:{self._address.name}"
+        self.identifier = self._address.identifier(cluster_id)
         self.key = _run_id(job)
         self.status = status
         self.is_active = status not in {WorkloadStatus.SUCCEEDED, WorkloadStatus.FAILED}
@@ -77,7 +77,7 @@ class LeftSecret(LeftWorkload):
         self._config = config
         self._namespace, self._name = str(metadata["namespace"]), str(metadata["name"])
         self._uid = str(metadata["uid"])
-        self.identifier = f"{cluster_id}:{self._namespace}:secrets/{self._name}"
+        self.identifier = f"{cluster_id}:{self._namespace}:secrets/{self._name}:{self._uid}"
         self.key = _run_id(secret)
         self.status = WorkloadStatus.PENDING
         self.is_active = False
@@ -92,11 +92,7 @@ class LeftSecret(LeftWorkload):
         with borrowed_cluster(self._config) as cluster:
             if any(_listed(cluster, jobs_path(self._namespace), f"{RUN_LABEL}={self.key}")):
                 return
-            try:
-                cluster.call("DELETE", path, body={"preconditions": {"uid": self._uid}})
-            except ApiRefusal as error:
-                if error.status != NOT_FOUND:
-                    raise
+            delete_object(cluster, path, self._uid)
 
 
 def find_left_jobs(config: KubernetesClusterConfig | None, namespace: str, *, other_hosts: bool) -> list[LeftWorkload]:

@@ -70,7 +70,7 @@ class JobWorkload(Workload):
         own_secret: str = "infrablocks-",  # noqa: S107 - a name
     ) -> None:
         self._address = job_address(job)
-        self.identifier = f"{cluster.cluster_id}:{self._address.namespace}:{self._address.name}"
+        self.identifier = self._address.identifier(cluster.cluster_id)
         self._cluster = cluster
         self._first_seen = packed(observed_job(job))
         self._container = container

@@ -62,7 +62,7 @@ class Attempt:
     @property
     def job_name(self) -> str:
         """The name of the reported Job."""
-        return str(self.reported.identifier).rpartition(":")[2]
+        return str(self.reported.identifier).split(":")[2]
 
     def _goes_on(self) -> bool:
         """Say whether the Job is there and has not ended."""

@@ -43,11 +43,11 @@ class TestKubernetesJob(InfrastructureConformance):
     def running_workloads(self, cluster: Kubernetes, kubernetes_namespace: str) -> RunningWorkloads:
         """Jobs that have not ended, by the API."""
         certificate = ssl.PEM_cert_to_DER_cert(cluster.ca_file.read_text())
-        cluster_id = hashlib.sha256(certificate).hexdigest()[:8]
+        cluster_id = hashlib.sha256(cluster.address.encode() + certificate).hexdigest()[:8]
 
         def running() -> list[str]:
             jobs = cluster.api("GET", f"/apis/batch/v1/namespaces/{kubernetes_namespace}/jobs")["items"]
-            names = [job["metadata"]["name"] for job in jobs if not job["status"].get("conditions")]
-            return [f"{cluster_id}:{kubernetes_namespace}:{name}" for name in names]
+            found = [job["metadata"] for job in jobs if not job["status"].get("conditions")]
+            return [f"{cluster_id}:{kubernetes_namespace}:{each['name']}:{each['uid']}" for each in found]
 
         return running

@@ -92,7 +92,7 @@ async def test_agents_are_killed_at_any_moment(cluster: Kubernetes, job: Kuberne
             agent.kill()
         for agent, identifier in zip(agents, identifiers, strict=True):
             assert await go_on(job, agent, identifier) == (NUMBERED, 7)
-        known += [identifier.rpartition(":")[2] for identifier in identifiers]
+        known += [identifier.split(":")[2] for identifier in identifiers]
     jobs = await anyio.to_thread.run_sync(cluster.api, "GET", f"/apis/batch/v1/namespaces/{job.namespace}/jobs")
     assert sorted(each["metadata"]["name"] for each in jobs["items"]) == sorted(known)
     assert [each["metadata"]["name"] for each in jobs["items"] if not each["status"].get("conditions")] == []

@@ -47,7 +47,7 @@ async def test_a_run(
         result = await job.run()
     output = "PLAIN=a $$ b o\nTOKEN=t0ken $$ $(OTHER)\n1 2\n"
     assert (result.status_code, capfd.readouterr().out) == (3, output)
-    name = result.identifier.rpartition(":")[2]
-    assert result.identifier.split(":")[1:] == [kubernetes_namespace, name]
+    _, namespace, name, uid = result.identifier.split(":")
+    assert (namespace, len(uid)) == (kubernetes_namespace, 36)
     assert name.startswith("grosse-")
     assert "t0ken" not in caplog.text

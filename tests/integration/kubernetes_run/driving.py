@@ -273,6 +273,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.05)
 
 
+def name_of(identifier: str) -> str:
+    """Give the name of the Job that an identifier means."""
+    _, _, name, _ = identifier.split(":")
+    return name
+
+
 def names(stories: Iterable[Story]) -> list[str]:
     """Name the Jobs of runs."""
-    return [story.result.identifier.rpartition(":")[2] for story in stories if story.result is not None]
+    return [name_of(story.result.identifier) for story in stories if story.result is not None]

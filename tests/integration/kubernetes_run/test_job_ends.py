@@ -22,6 +22,7 @@ from tests.integration.kubernetes_run.driving import (
     added,
     container,
     in_pod,
+    name_of,
     run_all,
 )
 from tests.processes import WAIT_SECONDS
@@ -205,4 +206,4 @@ class _Started:
         self._name = name
 
     def started(self, value: object = None) -> None:
-        self._identifiers[self._name] = str(value).rpartition(":")[2]
+        self._identifiers[self._name] = name_of(str(value))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infrablocks.exceptions import InfrastructureNotFound
+from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
 from tests.engines.control_plane import SERVICE_ADDRESS
 from tests.integration.kubernetes_run import this_python
 from tests.integration.kubernetes_run.driving import IMAGE, NOTHING_LEFT, Jobs, run_all, until
@@ -56,12 +56,15 @@ async def test_in_pod(jobs: Jobs, runner: Account) -> None:
     assert told == [3, "Error", [["stdout", "HUSH\n"]]]
     assert refused.startswith(f"The Kubernetes cluster at https://{SERVICE_ADDRESS}:443 does not allow this: ")
     assert f'User "system:serviceaccount:{jobs.namespace}:{runner.name}" cannot list' in refused
-    cluster_id, namespace, _ = story.result.identifier.split(":")
-    assert identifier.split(":")[:2] == [cluster_id, namespace]
+    cluster_id, namespace, *_ = story.result.identifier.split(":")
+    assert identifier.split(":")[1] == namespace
+    assert identifier.split(":")[0] != cluster_id  # it has another address there: the uid decides
 
     assert str(await outer.status(identifier)) == "Failed"
     for each in (identifier, story.result.identifier):
         await outer.kill(each)
-        with pytest.raises(InfrastructureNotFound):
-            await outer.status(each)
+    with pytest.raises(InfrastructureNotAvailable, match="If it is the same cluster under another address, the Job is"):
+        await outer.status(identifier)
+    with pytest.raises(InfrastructureNotFound):
+        await outer.status(story.result.identifier)
     await until(lambda: jobs.left() == NOTHING_LEFT)

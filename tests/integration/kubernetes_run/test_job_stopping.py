@@ -24,6 +24,7 @@ from tests.integration.kubernetes_run.driving import (
     Seen,
     added,
     in_pod,
+    name_of,
     until,
 )
 from tests.processes import WAIT_SECONDS
@@ -80,7 +81,7 @@ async def _kill(jobs: Jobs, case: Killed) -> None:
         begun = time.monotonic()
         await block.kill(identifier, grace_seconds=case.grace_seconds)
         took = time.monotonic() - begun
-        name = identifier.rpartition(":")[2]
+        name = name_of(identifier)
         running = await anyio.to_thread.run_sync(jobs.running)
         assert [one for names in running.values() for one in names if one.startswith(name)] == []
     assert case.seconds[0] <= took <= case.seconds[1]
@@ -92,17 +93,20 @@ async def _kill(jobs: Jobs, case: Killed) -> None:
 
 
 async def test_identifiers(jobs: Jobs) -> None:
-    """A Job is found by the identifier of its run, by namespace and name, and by its name; never on another cluster."""
+    """A Job is found by its uid, by namespace and name, and by its name; never on another cluster."""
     block, told = jobs.block("echo hi; exit 3"), Identifier()
     result = await block.run(told, output=Lines())
-    cluster_id, namespace, name = result.identifier.split(":")
+    cluster_id, namespace, name, uid = result.identifier.split(":")
     assert (await told.get(), namespace) == (result.identifier, jobs.namespace)
-    for identifier in (result.identifier, f"{namespace}/{name}", name):
+    older = f"{cluster_id}:{namespace}:{name}"
+    for identifier in (result.identifier, f"00000000:{namespace}:{name}:{uid}", older, f"{namespace}/{name}", name):
         assert await block.status(identifier) is WorkloadStatus.FAILED
     with pytest.raises(
         InfrastructureNotAvailable, match=f"is on the cluster 00000000, and this block uses the cluster {cluster_id}"
     ):
         await block.kill(f"00000000:{namespace}:{name}")
+    with pytest.raises(InfrastructureNotFound, match=f"with the uid {uid[:-1]} is gone, and another one, with the uid"):
+        await block.kill(f"{cluster_id}:{namespace}:{name}:{uid[:-1]}")
     for identifier in ("Not A Name", "a:b", f"{cluster_id}:{namespace}:nope"):
         with pytest.raises(InfrastructureNotFound, match="There is no Job"):
             await block.kill(identifier)
@@ -160,4 +164,4 @@ async def test_cancelled_at_any_moment(jobs: Jobs) -> None:
         for number, told in enumerate(identifiers):
             tasks.start_soon(run_for, 0.02 * number, told)
     known = [await told.get() for told in identifiers if told.is_told]
-    assert jobs.named("jobs") == sorted(identifier.rpartition(":")[2] for identifier in known)
+    assert jobs.named("jobs") == sorted(map(name_of, known))

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from infrablocks.kubernetes import _watch
-from tests.integration.kubernetes_run.driving import LOOK, Gate, Identifier, Jobs, Lines, added, until
+from tests.integration.kubernetes_run.driving import LOOK, Gate, Identifier, Jobs, Lines, added, name_of, until
 
 if TYPE_CHECKING:
     from infrablocks.base import InfrastructureResult
@@ -36,7 +36,7 @@ async def test_silent_watch(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
-            job = (await told.get()).rpartition(":")[2]
+            job = name_of(await told.get())
             assert proxy.stall(r"/pods\?.*watch=true") == 1
             proxied.change("jobs", job, {"spec": {"suspend": False}})
             await until(lambda: proxied.pod_phases() == ["Running"])

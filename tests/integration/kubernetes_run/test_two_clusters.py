@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from infrablocks.exceptions import InfrastructureNotAvailable, InfrastructureNotFound
 from infrablocks.kubernetes import KubernetesClusterConfig
 from tests.engines import fake_scripts
 from tests.engines.fake_nodes import FakeNodes
-from tests.integration.kubernetes_run.driving import Jobs, in_pod, run_all
+from tests.integration.kubernetes_run.driving import Identifier, Jobs, added, in_pod, run_all
 
 if TYPE_CHECKING:
+    from infrablocks.kubernetes import KubernetesJob
     from tests.engines.cluster import Cluster
+    from tests.engines.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
@@ -49,3 +53,61 @@ async def test_twenty_runs_on_two_clusters(jobs: Jobs, second_cluster: Cluster) 
     assert {where: len(names) for where, names in made.items()} == {"here": 10, "there": 10}
     clusters = [{parts[0] for parts in found} for found in identifiers.values()]
     assert (len(clusters[0]), len(clusters[1]), len(clusters[0] | clusters[1])) == (1, 1, 2)
+
+
+NAMED = [{"op": "add", "path": "/metadata/name", "value": "etl"}, *added(suspend=True)]
+"""A Job with a name of its own, of which each namespace and cluster may have one."""
+
+
+async def left(block: KubernetesJob) -> str:
+    """Make a Job, and leave it."""
+    told = Identifier()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(block.run, told)
+        identifier = await told.get()
+        tasks.cancel_scope.cancel()
+    return identifier
+
+
+async def test_one_name_on_two_clusters(jobs: Jobs, second_cluster: Cluster) -> None:
+    """The identifier of one cluster's Job ends no Job of another cluster that has its namespace and name."""
+    config = await anyio.to_thread.run_sync(KubernetesClusterConfig.from_file, second_cluster.kubeconfig)
+    namespace = {"metadata": {"name": jobs.namespace}}
+    second_cluster.api("POST", "/api/v1/namespaces", namespace)
+    try:
+        others = Jobs(second_cluster, jobs.namespace, config)
+        here, there = (each.block("true", customizations=NAMED, stream_output=False) for each in (jobs, others))
+        identifiers = await left(here), await left(there)
+        for block, identifier in ((there, identifiers[0]), (here, identifiers[1])):
+            for call in (block.status, block.kill):
+                with pytest.raises(InfrastructureNotAvailable, match="which has no Job with the uid"):
+                    await call(identifier)
+        await here.kill(identifiers[0])
+        assert (jobs.named("jobs"), others.named("jobs")) == ([], ["etl"])
+    finally:
+        second_cluster.api("DELETE", f"/api/v1/namespaces/{jobs.namespace}")
+
+
+async def test_one_name_one_after_the_other(jobs: Jobs) -> None:
+    """The identifier of a Job that is gone ends no later Job of its name, which is told."""
+    block = jobs.block("true", customizations=NAMED, stream_output=False)
+    first = await left(block)
+    await block.kill(first)
+    second = await left(block)
+    for call in (block.status, block.kill, block.logs, block.attach):
+        with pytest.raises(InfrastructureNotFound, match=f"is gone, and another one, with the uid {second[-36:]}, has"):
+            await call(first)
+    assert jobs.named("jobs") == ["etl"]
+    await block.kill(second)
+
+
+async def test_rotation_of_authorities(cluster: Kubernetes, jobs: Jobs, second_cluster: Cluster) -> None:
+    """Identifiers from before an authority was added to the bundle are taken, with and without a uid."""
+    identifier = await left(jobs.block("true", customizations=NAMED, stream_output=False))
+    config = jobs.config.model_copy(deep=True)
+    bundle = cluster.ca_file.read_bytes() + second_cluster.ca_file.read_bytes()
+    config.config["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(bundle).decode()
+    later = Jobs(cluster, jobs.namespace, config).block("true", customizations=NAMED)
+    assert str(await later.status(identifier)) == "Pending"
+    await later.kill(identifier.rpartition(":")[0])
+    assert jobs.named("jobs") == []

@@ -137,7 +137,7 @@ def test_what_is_not_ours_is_left_alone(namespace: Namespace) -> None:
         namespace.cluster.api("POST", path, body)
     assert namespace.reap(kill=True) == []
     reaped = namespace.reap(kill=True, other_hosts=True)
-    assert sorted((identifier.rpartition(":")[2], action) for identifier, _, action in reaped) == [
+    assert sorted((identifier.split(":")[2], action) for identifier, _, action in reaped) == [
         ("other", "killed"),
         ("unmarked", "killed"),
     ]
@@ -151,7 +151,7 @@ def test_a_secret_without_its_job(namespace: Namespace) -> None:
         metadata = {"name": name, "labels": labels, "annotations": {HOST_ANNOTATION: host}}
         namespace.cluster.api("POST", path, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
     ((identifier, status, action),) = namespace.reap()
-    assert (identifier.rpartition(":")[2], status, action) == ("secrets/ours", WorkloadStatus.PENDING, "removed")
+    assert (identifier.split(":")[2], status, action) == ("secrets/ours", WorkloadStatus.PENDING, "removed")
     assert [item["metadata"]["name"] for item in namespace.cluster.api("GET", path)["items"]] == ["foreign"]
 
 
