@@ -37,6 +37,7 @@ class Request:
     body: Any = None
     certificate: str = ""
     at: float = field(default_factory=time.monotonic)
+    header_lines: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
@@ -347,7 +348,9 @@ class _Handler(BaseHTTPRequestHandler):
         certificate: dict[str, Any] = getattr(self.connection, "getpeercert", dict)() or {}
         subject = dict(pair for part in certificate.get("subject", ()) for pair in part)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, parts.path, query, headers, body, subject.get("commonName", ""))
+        name = subject.get("commonName", "")
+        lines = tuple(self.headers.items())  # a name may be there several times
+        request = Request(self.command, parts.path, query, headers, body, name, header_lines=lines)
         answer = self.server.api.note(self.connection, request)
         if answer is not None:
             self._send(answer)

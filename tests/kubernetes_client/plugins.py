@@ -17,7 +17,7 @@ with open({runs!r}, "a") as file:
 number = len(open({runs!r}).readlines())
 {before}
 status = {status!r}
-if "token" in status:
+if {counted}:
     status["token"] += "-" + str(number)
 print(json.dumps({{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}}))
 """
@@ -37,13 +37,14 @@ class Plugin:
         self, folder: Path, *, seconds: float | None = None, before: str = "", status: dict[str, Any] | None = None
     ) -> None:
         self._runs = folder / "plugin-runs"
+        counted = status is None
         status = status or {"token": "token"}
         if seconds is not None:
             status["expirationTimestamp"] = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime(
                 "%Y-%m-%dT%H:%M:%SZ"
             )
         self._program = folder / "plugin.py"
-        self._program.write_text(_PROGRAM.format(runs=str(self._runs), before=before, status=status))
+        self._program.write_text(_PROGRAM.format(runs=str(self._runs), before=before, status=status, counted=counted))
 
     @property
     def user(self) -> dict[str, Any]:

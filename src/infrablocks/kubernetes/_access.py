@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings
 from infrablocks.kubernetes._kubeconfig import (
+    InvalidUser,
     checked_kubeconfig,
     context_entries,
     kubeconfig_paths,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from infrablocks.kubernetes.cluster import KubernetesClusterConfig
+
+_USER_IN_ADDRESS = re.compile(r"//[^/?#]*@")
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token, the cluster's certificates and its namespace.
@@ -48,8 +52,8 @@ class ClusterAccess:
 
     @property
     def address(self) -> str:
-        """The address of the API server."""
-        return str(self.cluster["server"]).rstrip("/")
+        """The address of the API server, without a user and a password that may stand in it."""
+        return _USER_IN_ADDRESS.sub("//", str(self.cluster["server"])).rstrip("/")
 
     @property
     def key(self) -> str:
@@ -110,6 +114,8 @@ def _access_of_kubeconfig() -> ClusterAccess:
         )
     try:
         entries = context_entries(read_kubeconfig(paths), None)
+    except InvalidUser as error:
+        raise InfrastructureNotAvailable(f"The kubeconfig ({shown}) cannot be used: {error}") from None
     except ValueError as error:
         raise InfrastructureNotAvailable(
             f"The kubeconfig ({shown}) does not say which cluster is meant: {error} "

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
+from infrablocks._credentials import bearer_token
 from infrablocks.exceptions import InfrastructureNotAvailable
 from infrablocks.kubernetes._exec_plugin import PluginCredential, run_plugin
 from infrablocks.kubernetes._tls import tls_context
+from infrablocks.kubernetes._user import basic_credentials, impersonation_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,7 @@ class Connection:
     Attributes:
         pool: Its connections.
         authorization: Gives the value of the header, or None where a certificate says who we are.
+            Raises InfrastructureNotAvailable for one that cannot be sent.
         renewed_at: When another connection is to be made, because its credential is about to end; None: never.
     """
 
@@ -67,7 +70,7 @@ def connect(access: ClusterAccess) -> Connection:
         from infrablocks.kubernetes._transport import pool_manager  # noqa: PLC0415 - loads the SDK, in one thread
 
         configuration = _configuration(access, credential, with_files=False)
-    pool = pool_manager(configuration, tls_context(access, credential))
+    pool = pool_manager(configuration, tls_context(access, credential), impersonation_headers(access.user))
     return Connection(pool, _authorization(access, configuration), _renewal(credential, asked_at))
 
 
@@ -108,7 +111,7 @@ def _configuration(access: ClusterAccess, credential: PluginCredential | None, *
     from kubernetes.config import ConfigException, load_kube_config_from_dict  # noqa: PLC0415
 
     files = () if with_files else ("certificate-authority", "client-certificate", "client-key")
-    left_out = {*files, *(f"{name}-data" for name in files), "exec", "tokenFile"}
+    left_out = {*files, *(f"{name}-data" for name in files), "exec", "token", "tokenFile", "username", "password"}
     cluster = {name: value for name, value in access.cluster.items() if name not in left_out}
     user = {name: value for name, value in access.user.items() if name not in left_out}
     user |= _token_of(access, credential)
@@ -130,7 +133,11 @@ def _configuration(access: ClusterAccess, credential: PluginCredential | None, *
         raise InfrastructureNotAvailable(
             f"The kubeconfig's entries for the cluster at {access.address} are not understood "
             f"({type(error).__name__}). Check them with `kubectl config view`."
-        ) from error
+        ) from None
+    for name, value in configuration.api_key.items():
+        configuration.api_key[name] = _sendable(value, f"The token for the cluster at {access.address}")
+    if not configuration.api_key and (basic := basic_credentials(access.user)):
+        configuration.api_key["authorization"] = basic  # the SDK would encode it in Latin-1
     _add_what_older_versions_leave_out(configuration, access)
     return configuration
 
@@ -151,7 +158,9 @@ def _add_what_older_versions_leave_out(configuration: Configuration, access: Clu
 def _token_of(access: ClusterAccess, credential: PluginCredential | None) -> dict[str, str]:
     if credential is not None and credential.token:
         return {"token": credential.token}
-    return {"token": _token_in_file(access)} if _has_token_file(access) else {}
+    if access.user.get("token"):
+        return {"token": bearer_token(access.user["token"], "token")}  # checked before: its spaces are left out
+    return {"token": _token_in_file(access)} if access.user.get("tokenFile") else {}
 
 
 def _has_token_file(access: ClusterAccess) -> bool:
@@ -165,7 +174,8 @@ def _authorization(access: ClusterAccess, configuration: Configuration) -> Calla
     def authorization() -> str | None:
         with _sdk_lock:  # it may ask an identity provider for a new token
             names = ("BearerToken", "authorization")  # of SDK 37, and of those before
-            return next(filter(None, map(configuration.get_api_key_with_prefix, names)), None)
+            found = next(filter(None, map(configuration.get_api_key_with_prefix, names)), None)
+        return None if found is None else _sendable(found, f"The token for the cluster at {access.address}")
 
     return authorization
 
@@ -174,13 +184,17 @@ def _token_in_file(access: ClusterAccess) -> str:
     """Read the token, which is replaced from time to time: https://kubernetes.io/docs/concepts/storage/projected-volumes/."""
     path = Path(access.user["tokenFile"])
     try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InfrastructureNotAvailable(f"The token file {path} cannot be read: {problem}.") from error
-    if not token:
-        raise InfrastructureNotAvailable(f"The token file {path} is empty.")
-    return token
+        content = path.read_text(encoding="utf-8", errors="replace")  # an error of decoding would show what is in it
+    except OSError as error:
+        raise InfrastructureNotAvailable(f"The token file {path} cannot be read: {error.strerror}.") from error
+    return _sendable(content, f"The token file {path}")
+
+
+def _sendable(token: str, name: str) -> str:
+    try:
+        return bearer_token(token, name)
+    except ValueError as error:
+        raise InfrastructureNotAvailable(f"{error}.") from None
 
 
 def _renewal(credential: PluginCredential | None, asked_at: datetime) -> datetime | None:

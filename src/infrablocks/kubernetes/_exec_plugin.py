@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._credentials import bearer_token
 from infrablocks._environment import inherited_environment
 from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import InfrastructureNotAvailable
@@ -139,11 +140,16 @@ def _credential(printed: bytes, shown: str) -> PluginCredential:
         key = status.get("clientKeyData")
     except (ValueError, KeyError, TypeError, AttributeError):
         token = certificate = key = expires = None
-    if not token and not (certificate and key):
+    values = [each for each in (token, certificate, key) if each]
+    if not all(isinstance(each, str) for each in values) or (not token and not (certificate and key)):
         # Without what it has printed, which may be the secret.
         raise InfrastructureNotAvailable(
             f"{shown} did not print an ExecCredential with a status that holds a token or a certificate with its key."
         )
+    try:
+        token = bearer_token(token, "its token") if token else None
+    except ValueError as error:
+        raise InfrastructureNotAvailable(f"{shown} did not print a token that can be sent: {error}.") from None
     return PluginCredential(token, certificate, key, expires)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings
+from infrablocks.kubernetes._user import check_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +29,10 @@ _FILES = {
     },
 }
 _ENTRIES = {"clusters": "cluster", "contexts": "context", "users": "user"}
+
+
+class InvalidUser(ValueError):
+    """The user of a context has credentials that no request can carry; the message names the field, and no value."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,14 @@ def read_kubeconfig(paths: Sequence[Path]) -> dict[str, Any]:
 
 def _read_one(path: Path) -> dict[str, Any]:
     try:
-        return parse_kubeconfig(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InfrastructureNotAvailable(f"The kubeconfig {path} cannot be read: {problem}.") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise InfrastructureNotAvailable(f"The kubeconfig {path} cannot be read: {error.strerror}.") from error
+    text = content.decode(errors="replace")
+    if text.encode() != content:  # not by an error of decoding, which would show what is in it
+        raise InfrastructureNotAvailable(f"The kubeconfig {path} cannot be read: it is not UTF-8.")
+    try:
+        return parse_kubeconfig(text)
     except ValueError as error:
         raise InfrastructureNotAvailable(f"The kubeconfig {path} is not valid: {error}") from error
 
@@ -100,7 +110,9 @@ def parse_kubeconfig(text: str) -> dict[str, Any]:
         loaded = deepcopy(_loaded(text))
     except yaml.MarkedYAMLError as error:  # whose text quotes the lines around, which may hold a token
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"it is not YAML{line} ({error.problem}).") from None
+        # What is in quotes is of the text: an alias or a tag may be a token that begins with `*` or `!`.
+        problem = re.sub(r"""(['"]).*""", "…", error.problem or "no reason given", flags=re.DOTALL)
+        raise ValueError(f"it is not YAML{line} ({problem}).") from None
     except yaml.YAMLError:
         raise ValueError("it is not YAML.") from None
     return checked_kubeconfig({} if loaded is None else loaded)
@@ -142,6 +154,7 @@ def context_entries(config: Mapping[str, Any], context_name: str | None) -> Cont
         context_name: Which context; None: the current one.
 
     Raises:
+        InvalidUser: The credentials of its user cannot be sent.
         ValueError: There is no such context, or its cluster or user is missing; the message says what there is.
     """
     name = context_name or config.get("current-context")
@@ -159,6 +172,10 @@ def context_entries(config: Mapping[str, Any], context_name: str | None) -> Cont
     user = _entry(config, "users", str(user_name)) if user_name else {}
     if user is None:
         raise ValueError(f"Context {name!r} names user {user_name!r}, which is not there.")
+    try:
+        check_user(user)
+    except ValueError as error:
+        raise InvalidUser(f"user {user_name!r} of context {name!r}: {error}.") from None
     return ContextEntries(str(name), cluster, user, context.get("namespace"))
 
 
@@ -198,7 +215,9 @@ def _take_files_in(values: dict[str, Any], fields: Mapping[str, str]) -> None:
             continue
         if not values.get(held):
             content = Path(values[named]).read_bytes()
-            values[held] = content.decode().strip() if held == "token" else base64.b64encode(content).decode()
+            # An error of decoding would show what is in the file; what is no token is refused when it is used.
+            text = content.decode(errors="replace").strip()
+            values[held] = text if held == "token" else base64.b64encode(content).decode()
         del values[named]
 
 

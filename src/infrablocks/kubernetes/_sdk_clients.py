@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from infrablocks.kubernetes._access import cluster_access
 from infrablocks.kubernetes._configuration import sdk_configuration
+from infrablocks.kubernetes._user import impersonation_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +35,27 @@ def batch_api(config: KubernetesClusterConfig | None) -> Iterator[BatchV1Api]:
         yield BatchV1Api(client)
 
 
-@contextmanager
-def _client(config: KubernetesClusterConfig | None) -> Iterator[ApiClient]:
-    configuration = sdk_configuration(cluster_access(config))
+def sdk_client(config: KubernetesClusterConfig | None) -> ApiClient:
+    """Make a client of the SDK for a cluster. Blocks; for worker threads. The caller closes it.
+
+    Raises:
+        InfrastructureNotAvailable: No cluster is configured, or there are no credentials.
+    """
+    access = cluster_access(config)
+    configuration = sdk_configuration(access)
     from kubernetes.client import ApiClient  # noqa: PLC0415 - after the SDK is loaded, in one thread
 
-    with ApiClient(configuration) as client:
+    from infrablocks.kubernetes._transport import add_headers, proxy_checked  # noqa: PLC0415 - loads the SDK
+
+    with proxy_checked():
+        client = ApiClient(configuration)
+    add_headers(client.rest_client.pool_manager, impersonation_headers(access.user))
+    return client
+
+
+@contextmanager
+def _client(config: KubernetesClusterConfig | None) -> Iterator[ApiClient]:
+    with sdk_client(config) as client:
         try:
             yield client
         finally:

@@ -8,23 +8,27 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 import urllib3.exceptions
 from kubernetes.client.rest import RESTClientObject
+from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
 from urllib3.util import Timeout
 
+from infrablocks.exceptions import InfrastructureNotAvailable
 from infrablocks.kubernetes._errors import unreachable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kubernetes.client import Configuration
     from urllib3 import PoolManager
+
+    Headers = Sequence[tuple[str, str]]
 
 CONNECT_SECONDS = 10.0
 
@@ -43,22 +47,67 @@ TRANSPORT_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSE
 """What a connection may raise."""
 
 
-def pool_manager(configuration: Configuration, context: ssl.SSLContext | None) -> PoolManager:
+def pool_manager(configuration: Configuration, context: ssl.SSLContext | None, headers: Headers = ()) -> PoolManager:
     """Make a pool of connections as the SDK does, with its proxies.
 
     Args:
         configuration: The SDK's configuration, without certificates.
         context: What TLS connections are made with.
+        headers: What is sent with every request; a name may be there several times.
+
+    Raises:
+        InfrastructureNotAvailable: There is no such proxy.
     """
     configuration.connection_pool_maxsize = 1  # see `_watched`
     configuration.socket_options = _KEEP_ALIVE
-    manager: Any = RESTClientObject(configuration).pool_manager
+    with proxy_checked():
+        manager: Any = RESTClientObject(configuration).pool_manager
     if context is not None:
         manager.connection_pool_kw["ssl_context"] = context
         # Without a certificate in the configuration, older SDKs add all public authorities, once per connection.
         manager.connection_pool_kw.pop("ca_certs", None)
     manager.pool_classes_by_scheme = {name: _watched(pool) for name, pool in manager.pool_classes_by_scheme.items()}
+    add_headers(manager, headers)
     return manager  # type: ignore[no-any-return]
+
+
+@contextmanager
+def proxy_checked() -> Iterator[None]:
+    """Raise an error of ours where the SDK does not understand the address of a proxy, which may hold a password."""
+    try:
+        yield
+    except (urllib3.exceptions.HTTPError, ValueError, ImportError) as error:
+        raise InfrastructureNotAvailable(
+            f"The proxy for the Kubernetes cluster cannot be used ({type(error).__name__}). Check HTTPS_PROXY, and "
+            "proxy-url in the kubeconfig."
+        ) from None
+
+
+def add_headers(manager: PoolManager, headers: Headers) -> None:
+    """Have headers sent with every request of a pool, of which none of these names may have others.
+
+    Args:
+        manager: The connections.
+        headers: Names and values. Of a name that is there several times, each value is a line of its own.
+    """
+    if headers:
+        classes: dict[str, Any] = manager.pool_classes_by_scheme
+        manager.pool_classes_by_scheme = {name: _with_headers(pool, headers) for name, pool in classes.items()}
+
+
+def _with_headers(pool_class: Any, fixed: Headers) -> Any:
+    """Derive from a class of urllib3 one that adds headers: a pool of pools would join those of the same name."""
+
+    class PoolWithHeaders(pool_class):  # type: ignore[misc]
+        def urlopen(self, method: str, url: str, body: Any = None, headers: Any = None, *args: Any, **more: Any) -> Any:
+            sent = HTTPHeaderDict(self.headers if headers is None else headers)
+            for name, _ in fixed:
+                sent.discard(name)
+            for name, value in fixed:
+                sent.add(name, value)
+            return super().urlopen(method, url, body, sent, *args, **more)
+
+    return PoolWithHeaders
 
 
 def send(

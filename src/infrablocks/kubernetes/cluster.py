@@ -8,7 +8,7 @@ from pydantic import field_serializer, field_validator
 
 from infrablocks._environment import MASK
 from infrablocks.blocks import Block
-from infrablocks.exceptions import InvalidSettings
+from infrablocks.exceptions import InvalidSettings, UnsupportedOperation
 from infrablocks.kubernetes import _kubeconfig
 
 if TYPE_CHECKING:
@@ -84,9 +84,13 @@ class KubernetesClusterConfig(Block):
         config = _kubeconfig.read_kubeconfig(_kubeconfig.kubeconfig_paths(path))
         try:
             name = _kubeconfig.context_entries(config, context_name).name
+            config = _kubeconfig.self_contained(config, name)
+            _kubeconfig.context_entries(config, name)  # with the token that a file holds
+        except InvalidSettings:
+            raise
         except ValueError as error:
             raise InvalidSettings(str(error)) from error
-        return cls(config=_kubeconfig.self_contained(config, name), context_name=name)
+        return cls(config=config, context_name=name)
 
     def get_api_client(self) -> ApiClient:
         """Make a client of the Kubernetes SDK for this cluster. The caller closes it.
@@ -96,20 +100,25 @@ class KubernetesClusterConfig(Block):
         Raises:
             InfrastructureNotAvailable: The configuration gives no credentials.
         """
-        from kubernetes.client import ApiClient  # noqa: PLC0415 - loads the SDK
+        from infrablocks.kubernetes._sdk_clients import sdk_client  # noqa: PLC0415 - loads the SDK
 
-        from infrablocks.kubernetes import _access, _configuration  # noqa: PLC0415
-
-        return ApiClient(_configuration.sdk_configuration(_access.cluster_access(self)))
+        return sdk_client(self)
 
     def configure_client(self) -> None:
         """Have the Kubernetes SDK use this cluster where no other is named. infrablocks itself does not look at that.
 
         Raises:
             InfrastructureNotAvailable: The configuration gives no credentials.
+            UnsupportedOperation: Its user impersonates another one, which a configuration of the SDK cannot say.
         """
         from kubernetes.client import Configuration  # noqa: PLC0415 - loads the SDK
 
         from infrablocks.kubernetes import _access, _configuration  # noqa: PLC0415
 
-        Configuration.set_default(_configuration.sdk_configuration(_access.cluster_access(self)))
+        access = _access.cluster_access(self)
+        if access.user.get("as"):
+            raise UnsupportedOperation(
+                f"The user of context {self.context_name!r} impersonates another one (`as`), which the SDK's default "
+                "configuration cannot: its clients would have the rights of the user itself. Use `get_api_client`."
+            )
+        Configuration.set_default(_configuration.sdk_configuration(access))
