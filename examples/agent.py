@@ -191,7 +191,7 @@ async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     block = Infrastructure.from_yaml(options.block)
-    headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
+    headers = {"Authorization": f"Bearer {key.strip()}"} if (key := os.environ.get("PREFECT_API_KEY")) else {}
     async with httpx.AsyncClient(base_url=os.environ["PREFECT_API_URL"], headers=headers, timeout=30) as client:
         await Agent(Server(client), options.pool, block, options.limit, options.interval, options.patience).run()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
@@ -162,3 +163,45 @@ def test_credentials(setting: str, value: str, expected: str, address: str, monk
 
     assert address in save()
     assert _Answer.authorization == [expected]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        ("PREFECT_API_KEY", " pnu_1\r\n", "Bearer pnu_1"),
+        ("PREFECT_API_AUTH_STRING", "admin:pass\n", "Basic YWRtaW46cGFzcw=="),
+        ("PREFECT_API_AUTH_STRING", "admin:p\n€", "Basic YWRtaW46cArigqw="),
+        ("PREFECT_API_AUTH_STRING", "admin:\udcff", "Basic YWRtaW46/w=="),
+        ("PREFECT_API_AUTH_STRING", "\n", None),
+    ],
+)
+def test_credentials_of_any_characters(
+    setting: str, value: str, expected: str | None, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line break at the end of a file is left out; what else stands in an auth string is sent as it is."""
+    monkeypatch.setenv(setting, value)
+
+    assert address in save()
+    assert _Answer.authorization == [expected]
+
+
+@pytest.mark.parametrize("key", [f"{SECRET}\n{SECRET}", f"{SECRET}\rx", f"{SECRET}é", f"{SECRET}€", f"\udcff{SECRET}"])
+def test_a_key_that_cannot_be_sent(key: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused with the name of the setting; neither the error nor those that it comes from show it."""
+    monkeypatch.setenv("PREFECT_API_KEY", key)
+
+    with pytest.raises(BlockStoreError, match="the Prefect API cannot be asked: PREFECT_API_KEY holds, as") as caught:
+        Process(command=["true"]).save("name")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert SECRET not in repr(caught.value.__context__)
+    assert (_Answer.authorization, address != "") == ([], True)
+
+
+@pytest.mark.parametrize("path", ["", "port"])
+def test_a_password_in_an_address_is_in_no_traceback(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback prints the errors of httpx as well, which do not show it either."""
+    monkeypatch.setenv("PREFECT_API_URL", f"http://me:{SECRET}@127.0.0.1:1{path}/api")
+
+    with pytest.raises(BlockStoreError) as caught:
+        Process(command=["true"]).save("name")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

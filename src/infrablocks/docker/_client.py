@@ -190,6 +190,8 @@ def _connect(address: EngineAddress) -> tuple[Session, EngineFacts]:
         from infrablocks.docker import _session  # noqa: PLC0415 - loads the SDK, in one thread
     try:
         session, versions = _session.connect(address)
+    except InfrastructureError:
+        raise
     except Exception as error:
         raise translated(error, address) from error
     components = versions.get("Components") or [{}]

@@ -16,8 +16,10 @@ from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils.utils import compare_version
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
+from requests.utils import check_header_validity, get_environ_proxies
 from urllib3.util import Timeout
+
+from infrablocks.exceptions import InfrastructureNotAvailable
 
 if TYPE_CHECKING:
     from requests import Response
@@ -81,6 +83,8 @@ class Session(docker.APIClient):
     def __init__(self, address: EngineAddress, version: str) -> None:
         tls = False if address.tls is None else _tls_config(address.tls)
         super().__init__(address.url, version=version, timeout=READ_SECONDS, tls=tls, max_pool_size=_POOL_SIZE)
+        configuration: dict[str, Any] = getattr(self, "_general_configs")  # noqa: B009 - the stubs lack it
+        _check_headers(configuration.get("HttpHeaders") or {})
         if address.url.startswith("unix://"):
             self._custom_adapter = _UnixAdapter(f"http+{address.url}", READ_SECONDS)
             self.mount("http+docker://", self._custom_adapter)
@@ -100,6 +104,25 @@ class Session(docker.APIClient):
     def url(self, path: str) -> str:
         """Give the whole URL of a path of the API."""
         return f"{self.base_url}/v{self.api_version}{path}"
+
+
+def _check_headers(headers: object) -> None:
+    """Refuse headers of the Docker configuration that cannot be sent: the SDK's own error would show the value.
+
+    Raises:
+        InfrastructureNotAvailable: One cannot be sent; the message has its name.
+    """
+    if not isinstance(headers, dict):
+        raise InfrastructureNotAvailable("HttpHeaders of Docker's config.json is not a mapping of names to texts.")
+    for name, value in headers.items():
+        try:
+            check_header_validity((name, value))
+            value.encode("latin-1")
+        except ValueError:
+            raise InfrastructureNotAvailable(
+                f"HttpHeaders of Docker's config.json: {name!r} cannot be sent. It must be text without line breaks "
+                "and without characters that Latin-1 does not have."
+            ) from None
 
 
 def connect(address: EngineAddress) -> tuple[Session, dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
 from infrablocks import _environment
+from infrablocks._credentials import basic_authorization, bearer_token
 from infrablocks._pauses import Pauses
 from infrablocks._threads import cancellation_requested
 from infrablocks.exceptions import BlockStoreError
@@ -120,9 +120,13 @@ class PrefectClient:
 
     def _credentials(self) -> dict[str, str]:
         if key := self._settings.get("PREFECT_API_KEY"):
-            return {"Authorization": f"Bearer {key}"}
-        if user_and_password := self._settings.get("PREFECT_API_AUTH_STRING"):
-            return {"Authorization": f"Basic {base64.b64encode(user_and_password.encode()).decode()}"}
+            try:
+                return {"Authorization": f"Bearer {bearer_token(key, 'PREFECT_API_KEY')}"}
+            except ValueError as error:
+                raise BlockStoreError(f"the Prefect API cannot be asked: {error}") from None
+        # A line break at its end is that of the file it comes from.
+        if user_and_password := self._settings.get("PREFECT_API_AUTH_STRING", "").rstrip("\r\n"):
+            return {"Authorization": basic_authorization(user_and_password)}
         return {}
 
     def _verification(self) -> Any:
