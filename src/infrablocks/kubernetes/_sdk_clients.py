@@ -47,8 +47,7 @@ def sdk_client(config: KubernetesClusterConfig | None) -> ApiClient:
 
     from infrablocks.kubernetes._transport import add_headers, proxy_checked  # noqa: PLC0415 - loads the SDK
 
-    with proxy_checked():
-        client = ApiClient(configuration)
+    client = proxy_checked(lambda: ApiClient(configuration))
     add_headers(client.rest_client.pool_manager, impersonation_headers(access.user))
     return client
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from queue import LifoQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import urllib3.exceptions
 from kubernetes.client.rest import RESTClientObject
@@ -23,12 +23,14 @@ from infrablocks.kubernetes._errors import unreachable
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kubernetes.client import Configuration
     from urllib3 import PoolManager
 
     Headers = Sequence[tuple[str, str]]
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 
@@ -60,8 +62,7 @@ def pool_manager(configuration: Configuration, context: ssl.SSLContext | None, h
     """
     configuration.connection_pool_maxsize = 1  # see `_watched`
     configuration.socket_options = _KEEP_ALIVE
-    with proxy_checked():
-        manager: Any = RESTClientObject(configuration).pool_manager
+    manager: Any = proxy_checked(lambda: RESTClientObject(configuration)).pool_manager
     if context is not None:
         manager.connection_pool_kw["ssl_context"] = context
         # Without a certificate in the configuration, older SDKs add all public authorities, once per connection.
@@ -71,16 +72,21 @@ def pool_manager(configuration: Configuration, context: ssl.SSLContext | None, h
     return manager  # type: ignore[no-any-return]
 
 
-@contextmanager
-def proxy_checked() -> Iterator[None]:
-    """Raise an error of ours where the SDK does not understand the address of a proxy, which may hold a password."""
+def proxy_checked(make: Callable[[], T]) -> T:
+    """Have the SDK make what connects to a cluster, and raise an error of ours where it cannot use the proxy.
+
+    Raises:
+        InfrastructureNotAvailable: There is no such proxy.
+    """
     try:
-        yield
+        return make()
     except (urllib3.exceptions.HTTPError, ValueError, ImportError) as error:
-        raise InfrastructureNotAvailable(
-            f"The proxy for the Kubernetes cluster cannot be used ({type(error).__name__}). Check HTTPS_PROXY, and "
-            "proxy-url in the kubeconfig."
-        ) from None
+        problem = type(error).__name__
+    # Not while that one is handled: it may show the proxy's password.
+    raise InfrastructureNotAvailable(
+        f"The proxy for the Kubernetes cluster cannot be used ({problem}). Check HTTPS_PROXY, and proxy-url in the "
+        "kubeconfig."
+    )
 
 
 def add_headers(manager: PoolManager, headers: Headers) -> None:
