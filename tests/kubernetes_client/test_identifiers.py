@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infrablocks import InfrastructureNotAvailable, InfrastructureNotFound, KubernetesJob
+from infrablocks import InfrastructureNotAvailable, InfrastructureNotFound, KubernetesJob, WorkloadStatus
 from infrablocks.kubernetes import _find
 from infrablocks.kubernetes._cluster_id import cluster_id, may_have_id
 from infrablocks.kubernetes._clusters import borrowed_cluster
 from infrablocks.kubernetes._identifier import JobIdentifier, parse_identifier
+from infrablocks.kubernetes._reap import LeftJob, LeftSecret
 from tests.engines import certificates
-from tests.kubernetes_client.api_server import JOBS, PODS, ApiServer
+from tests.kubernetes_client.api_server import JOBS, PODS, RUN_LABEL, ApiServer, status
 from tests.kubernetes_client.kubeconfigs import block, cluster_config, encoded
 
 if TYPE_CHECKING:
@@ -169,6 +170,31 @@ def test_an_identifier_that_is_made_is_read(plain_server: ApiServer, here: str) 
     found = _find.find_job("default/etl", cluster_config(plain_server), lambda: "default")
     found.close()
     assert found.identifier == f"{here}:default:etl:uid-1"
+
+
+def test_a_left_job_whose_name_another_one_has(plain_server: ApiServer, here: str) -> None:
+    """What `reap` has listed is what it ends and removes, and its identifier says which Job that is."""
+    make_job(plain_server)
+    listed = plain_server.named(JOBS, "etl").body
+    left = LeftJob(here, cluster_config(plain_server), listed, WorkloadStatus.RUNNING)
+    make_job(plain_server, uid="uid-2")
+    left.kill(1)
+    left.remove()
+    assert left.identifier == f"{here}:default:etl:uid-1"
+    assert plain_server.named(JOBS, "etl").body["metadata"]["uid"] == "uid-2"
+    assert plain_server.lines("DELETE") != []
+
+
+@pytest.mark.parametrize("code", [404, 409])
+def test_a_left_secret_whose_name_another_one_has(plain_server: ApiServer, here: str, code: int) -> None:
+    """A Secret that is gone, or whose name another one has by now, is no error, and the other one stays."""
+    metadata = {"name": "mine", "namespace": "default", "uid": "uid-1", "labels": {RUN_LABEL: "a"}}
+    left = LeftSecret(here, cluster_config(plain_server), {"metadata": metadata})
+    plain_server.answer("DELETE", status(code, "Conflict", "the UID in the precondition differs"))
+    left.remove()
+    assert left.identifier == f"{here}:default:secrets/mine:uid-1"
+    (request,) = [request for request in plain_server.requests if request.method == "DELETE"]
+    assert request.body["preconditions"] == {"uid": "uid-1"}
 
 
 # Telling clusters apart.
