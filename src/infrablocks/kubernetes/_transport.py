@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import urllib3.exceptions
 from kubernetes.client.rest import RESTClientObject
-from urllib3._collections import HTTPHeaderDict  # urllib3 1.26 has it nowhere else
+from urllib3 import HTTPHeaderDict
 from urllib3.util import Timeout
 
 from infrablocks.exceptions import InfrastructureNotAvailable
