@@ -15,6 +15,7 @@ from infrablocks._output.writer import MAX_PENDING_BYTES, Channel
 from infrablocks._threads import ThreadsafeEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TextIO
 
     from infrablocks._output.cursor import DeliveryCount, OutputCursor
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("infrablocks.output")
 
 _BEGINNING = OutputPosition()
+
+# One for all runs: since Python 3.14 the garbage collector goes over every empty dictionary, too.
+_NO_STREAMS: Mapping[StreamName, _Stream] = {}
 
 # One for all runs: it is held for a moment, and there may be thousands of them.
 _opening = threading.Lock()
@@ -59,7 +63,7 @@ class Output:
         self._after = after or _BEGINNING
         self._count = None if cursor is None else cursor.count_from(self._after)
         # Made for the first bytes: thousands of runs may print nothing for hours, or nobody may want what they print.
-        self._streams: dict[StreamName, _Stream] = {}
+        self._streams = _NO_STREAMS
         self._closed = False
         if after is not None and after.source is None:
             self._leave_out_delivered()
@@ -135,7 +139,7 @@ class Output:
             if (delivered := self._after.of(name)) != StreamPosition():
                 self._made_streams()[name].leave_out(StreamPosition(), delivered)
 
-    def _made_streams(self) -> dict[StreamName, _Stream]:
+    def _made_streams(self) -> Mapping[StreamName, _Stream]:
         with _opening:  # `close` may come while threads write
             if not self._streams:
                 self._streams = {
