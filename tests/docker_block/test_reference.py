@@ -122,13 +122,15 @@ piece = st.sampled_from([*PIECES.split(), SHA256, "0f" * 32, " ", "\n"])
 @given(st.lists(piece, max_size=8).map("".join))
 @example("localhost:5000/a@" + SHA256)
 @example("0f" * 32 * 4)
+@example("a__b.io/a")
 def test_the_grammar(text: str) -> None:
     """What is accepted is what the grammar of distribution/reference accepts, in Docker's reading of it."""
     try:
         reference = parse_reference(text)
     except ValueError:
         match = GRAMMAR.fullmatch(text)
-        # The grammar alone would take any first part for a registry; Docker says which ones can be.
+        # The grammar alone would take any first part for a registry, and what cannot be one for a part of the path;
+        # Docker says which ones can be, and must be.
         assert (
             match is None
             or re.fullmatch("[a-f0-9]{64}", text)
@@ -138,6 +140,7 @@ def test_the_grammar(text: str) -> None:
                 and match["domain"] == match["domain"].lower()
                 and not re.search("[.:]", match["domain"])
             )
+            or (match["domain"] is None and "." in match["path"].partition("/")[0] and "/" in match["path"])
         )
         return
     match = GRAMMAR.fullmatch(f"{reference.normalized_name}{reference._suffix(reference.tag)}")
