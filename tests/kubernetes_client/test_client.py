@@ -8,6 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from infrablocks.kubernetes import _clusters
 from infrablocks.kubernetes._clusters import acquire_cluster, borrowed_cluster, release_cluster
 from tests.kubernetes_client.api_server import JOBS, Answer, ApiServer, Request
@@ -16,8 +18,6 @@ from tests.processes import WAIT_SECONDS, open_files, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from infrablocks.kubernetes._client import Cluster
     from infrablocks.kubernetes.cluster import KubernetesClusterConfig
@@ -148,6 +148,8 @@ def _call_once(server: ApiServer) -> dict[str, Any]:
         return cluster.call("GET", "/x")
 
 
+# Python warns of every fork beside threads; the child looks at one variable and ends.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_child_process_makes_its_own_client(plain_server: ApiServer, cluster: Cluster) -> None:
     """After a fork nothing is shared with the parent, whose connection goes on."""
     cluster.call("GET", "/parent")
