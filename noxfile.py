@@ -1,4 +1,4 @@
-"""What is checked, and with what: `nox` runs everything, `nox -s tests-3.11 -- -k output` some of it.
+"""What is checked, and with what: `nox` runs what needs no engine, `nox -s tests-3.11 -- -k output` some of it.
 
 Every session runs against the built wheel, not against `src`, but for those that read the source. `.ci/run` names a
 directory in INFRABLOCKS_CI_REPORT, in which the sessions leave what it reports at its end.
@@ -11,12 +11,16 @@ import json
 import os
 import resource
 import shutil
+import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nox
+
+sys.path.append(str(Path(__file__).parent / ".ci"))  # for the next import
+import pythons
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +29,6 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
-nox.options.error_on_missing_interpreters = os.environ.get("CI") == "true"
 nox.options.reuse_venv = "yes"
 
 # Tests start thousands of interpreters, each of which would compile all that it imports.
@@ -37,15 +40,23 @@ PYTHONS = nox.project.python_versions(PROJECT)
 EXTRAS = ",".join(PROJECT["project"]["optional-dependencies"])
 
 
-def _show_all_pythons_of_pyenv() -> None:
-    """Make pyenv's `python3.12` and so on work, also where it has been told to offer one version only."""
-    versions = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    found = [path.name for python in PYTHONS for path in sorted(versions.glob(f"{python}.*[0-9]"))]
-    if found:
-        os.environ.setdefault("PYENV_VERSION", ":".join(found))
+IN_CI = os.environ.get("CI") == "true"
+MISSING = pythons.offer([*PYTHONS, *pythons.UPCOMING], os.environ)
 
+# These run all unit tests, the others those with the marker `pythons`.
+THOROUGH = (PYTHONS[0], PYTHONS[-1])
 
-_show_all_pythons_of_pyenv()
+nox.options.error_on_missing_interpreters = IN_CI
+nox.options.sessions = DEFAULT = [
+    "lint",
+    "typing",
+    *[f"tests-{python}" for python in PYTHONS],
+    "tests_oldest",
+    "docs",
+    "integration" if IN_CI else "left_out",
+    # Last, since their failures change nothing.
+    *[f"tests-{python}" for python in pythons.UPCOMING if python not in MISSING],
+]
 
 
 def _timed(function: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:
@@ -57,12 +68,17 @@ def _timed(function: Callable[[nox.Session], None]) -> Callable[[nox.Session], N
         try:
             function(session)
         finally:
-            if report := os.environ.get(_CI_REPORT):
-                times = {"wall": time.monotonic() - begun, "processor": _processor_seconds() - used}
-                with Path(report, "times.jsonl").open("a") as notes:
-                    notes.write(json.dumps({"session": session.name, **times}) + "\n")
+            times = {"wall": time.monotonic() - begun, "processor": _processor_seconds() - used}
+            _note({"session": session.name, **times})
 
     return timed
+
+
+def _note(what: dict[str, str | float]) -> None:
+    """Leave a note for the end of CI."""
+    if report := os.environ.get(_CI_REPORT):
+        with Path(report, "times.jsonl").open("a") as notes:
+            notes.write(json.dumps(what) + "\n")
 
 
 def _processor_seconds() -> float:
@@ -83,18 +99,28 @@ def lint(session: nox.Session) -> None:
 @nox.session
 @_timed
 def typing(session: nox.Session) -> None:
-    """Check types, also those that users see, and who may import whom."""
+    """Check types for the oldest and the newest Python, also those that users see, and who may import whom."""
     session.install("-r", "pyproject.toml", "--all-extras", *_group("typing"))
-    session.run("mypy")
+    for python in THOROUGH:
+        session.run("mypy", "--python-version", python)
     session.run("lint-imports", env={"PYTHONPATH": "src"})
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=[*PYTHONS, *pythons.UPCOMING])
 @_timed
 def tests(session: nox.Session) -> None:
-    """Run the tests with the newest dependencies."""
-    session.install("--upgrade", *_wheel(session), *_group("tests"))
-    _unit_tests(session)
+    """Run the tests with the newest dependencies: all on the oldest and the newest Python, else what may differ."""
+    if session.python not in pythons.UPCOMING:
+        session.install("--upgrade", *_wheel(session), *_group("tests"))
+        _unit_tests(session)
+        return
+    try:
+        # Where a package has no wheel yet, a build could take long.
+        session.install("--only-binary", ":all:", "--upgrade", *_wheel(session), *_group("tests"))
+        _unit_tests(session)
+    except nox.command.CommandFailed:
+        _note({"shown": session.name})
+        session.skip(f"failed, which is only shown: Python {session.python} is not supported yet")
 
 
 @nox.session(python=PYTHONS[0])
@@ -134,18 +160,25 @@ def integration(session: nox.Session) -> None:
     """Bring the real engines up, run the tests that need them, and take them down again."""
     session.install("--upgrade", *_wheel(session), *_group("tests"))
     engines = ("python", "-m", "tests.engines")
-    in_ci = os.environ.get("CI") == "true"
     try:
-        if in_ci:  # a run that was killed may have left some
+        if IN_CI:  # a run that was killed may have left some
             session.run(*engines, "down")
         # Elsewhere the tests of an engine that cannot be had are skipped, each with the way to get it.
-        session.run(*engines, "up", success_codes=[0] if in_ci else [0, 1])
+        session.run(*engines, "up", success_codes=[0] if IN_CI else [0, 1])
         if session.posargs:
             _pytest(session, *session.posargs)
         elif not _pytest_in_two_parts(session, "--numprocesses=3", *_BY_ENGINE, "tests/integration"):
             session.error("no integration test was executed: no engine is up")
     finally:
         session.run(*engines, "down")
+
+
+@nox.session(venv_backend="none")
+def left_out(session: nox.Session) -> None:
+    """Say what is not run here."""
+    if MISSING:
+        session.warn(f"no Python {', '.join(MISSING)}; to get it: uv python install {' '.join(MISSING)}")
+    session.skip("tests/integration needs real engines, root and Debian; to run it: nox -s integration")
 
 
 @nox.session(default=False)
@@ -162,8 +195,7 @@ def nightly(session: nox.Session) -> None:
     os.environ[_NIGHTLY] = "true"
     session.install("--upgrade", *_wheel(session), *_group("tests"))
     _pytest(session, "--collect-only", "--quiet", "--quiet", "tests")  # lists what is not in the gate, with the reasons
-    pythons = [f"tests-{python}" for python in PYTHONS]
-    for name in ("lint", "typing", *pythons, "tests_oldest", "docs", "package", "integration", "gate"):
+    for name in dict.fromkeys([*DEFAULT, "integration", "gate"]):
         session.notify(name)
 
 
@@ -174,6 +206,9 @@ def benchmarks(session: nox.Session) -> None:
 
 
 _CI_REPORT, _NIGHTLY = "INFRABLOCKS_CI_REPORT", "INFRABLOCKS_NIGHTLY"
+
+# More than ten times of what it takes: a Python that is not supported yet may hang, and nobody should wait for it.
+_LIMIT_OF_UPCOMING = "15m"
 
 # The wheel, as soon as it is built.
 _built: list[Path] = []
@@ -191,13 +226,16 @@ def _group(name: str) -> tuple[str, ...]:
 def _unit_tests(session: nox.Session) -> None:
     if session.posargs:
         _pytest(session, *session.posargs)
-    else:
-        _pytest_in_two_parts(session, "--numprocesses=4", "--dist=worksteal", "tests", *_OF_OTHER_SESSIONS)
+        return
+    everything = session.python in THOROUGH or _NIGHTLY in os.environ
+    options = ("--numprocesses=4", "--dist=worksteal", "tests", *_OF_OTHER_SESSIONS)
+    _pytest_in_two_parts(session, *options, among="" if everything else "pythons and ")
 
 
-def _pytest_in_two_parts(session: nox.Session, *options: str) -> int:
+def _pytest_in_two_parts(session: nox.Session, *options: str, among: str = "") -> int:
     """Run tests beside each other, then those that want the machine for themselves; count what was not skipped."""
-    parts = {"beside": ("-m", "not alone"), "alone": ("-m", "alone", "--dist=no", "--numprocesses=0")}
+    beside, alone = (f"{among}not alone", f"{among}alone")
+    parts = {"beside": ("-m", beside), "alone": ("-m", alone, "--dist=no", "--numprocesses=0")}
     executed, failed = 0, []
     for name, part in parts.items():
         report = _report_directory(session) / f"{session.name}-{name}.xml"
@@ -215,7 +253,9 @@ def _pytest_in_two_parts(session: nox.Session, *options: str) -> int:
 def _pytest(session: nox.Session, *arguments: str, report: Path | None = None) -> None:
     report = report or _report_directory(session) / f"{session.name}.xml"
     nightly = ("--nightly",) if _NIGHTLY in os.environ else ()
-    session.run("python", "-m", "pytest", f"--junit-xml={report}", *nightly, *arguments)
+    limit = ("timeout", _LIMIT_OF_UPCOMING) if session.python in pythons.UPCOMING else ()
+    command = (*limit, "python", "-m", "pytest", f"--junit-xml={report}", *nightly, *arguments)
+    session.run(*command, external=bool(limit))
 
 
 def _wheel(session: nox.Session) -> tuple[str, ...]:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from machine import STATE, Run, exclusive_run, missing_on_this_machine, state_directory
-from report import failures, table
+from pythons import UPCOMING, missing
+from report import failures, only_shown, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,8 +54,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_machine(arguments: Sequence[str]) -> None:
-    if problems := missing_on_this_machine(_pythons(), all_sessions=not arguments):
+    problems = missing_on_this_machine(all_sessions=not arguments)
+    wanted, upcoming = (
+        [version for version in versions if not arguments or f"tests-{version}" in arguments]
+        for versions in (_pythons(), UPCOMING)
+    )
+    if os.geteuid() == 0 and not problems and (lacking := missing([*wanted, *upcoming])):
+        _say(f"=== getting Python {', '.join(lacking)}")
+        subprocess.run([sys.executable, "-m", "tests.engines.debian_pythons", *lacking], cwd=ROOT, check=False)
+    if lacking := missing(wanted):
+        problems.append(f"no Python {', '.join(lacking)}; get each with, for example: pyenv install {lacking[0]}")
+    if problems:
         raise Failed("; ".join(problems))
+    for version in missing(upcoming):
+        _say(f"=== no Python {version}, which is not supported yet: its tests are left out")
 
 
 def _run(run: Run, arguments: Sequence[str]) -> None:
@@ -66,6 +79,8 @@ def _run(run: Run, arguments: Sequence[str]) -> None:
     finally:
         for line in table(run.reports, time.monotonic() - begun):
             _say(line)
+        for text in only_shown(run.reports):
+            _say(f"=== failed, which is only shown: {text}")
 
 
 def _environment(run: Run) -> dict[str, str]:

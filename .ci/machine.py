@@ -18,14 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pythons import cache_directory
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 RUN = "INFRABLOCKS_CI_RUN"
 """All that a run starts has this variable: its id, after those of the runs that it belongs to, joined by colons."""
 
 STATE = "INFRABLOCKS_ENGINES_STATE"
-CACHE = "INFRABLOCKS_ENGINES_CACHE"
 
 _GIGABYTE = 10**9
 _TO_BUILD, _TO_RUN = 15, 4
@@ -51,22 +52,19 @@ class Run:
         return {RUN: ":".join(filter(None, [os.environ.get(RUN), self.id]))}
 
 
-def missing_on_this_machine(pythons: Sequence[str], *, all_sessions: bool) -> list[str]:
+def missing_on_this_machine(*, all_sessions: bool) -> list[str]:
     """Return what is missing, a line each.
 
     Args:
-        pythons: The versions that must be there, such as ``3.11``.
         all_sessions: Whether the engines are wanted.
     """
     problems = []
-    if missing := [version for version in pythons if not _has_python(version)]:
-        problems.append(f"no Python {', '.join(missing)}; get each with, for example: pyenv install {missing[0]}")
     if all_sessions:
         if os.geteuid() != 0:
             problems.append("only root can start the engines of the integration tests")
         if shutil.which("go") is None:
             problems.append("no Go, from whose modules engines are built; install it and put it in PATH")
-    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache" / "infrablocks-engines")
+    cache = cache_directory()
     needed = _TO_RUN if not all_sessions or list(cache.glob("kubernetes-*")) else _TO_BUILD
     if len(state_directory()) > _LONGEST_STATE_PATH:
         problems.append(f"{STATE} may have {_LONGEST_STATE_PATH} characters: {state_directory()}")
@@ -177,15 +175,6 @@ def _signal(pid: int, run: str, number: signal.Signals) -> None:
                 signal.pidfd_send_signal(descriptor, number)
         finally:
             os.close(descriptor)
-
-
-def _has_python(version: str) -> bool:
-    """Tell whether nox will find a Python: by its name, or among those of pyenv, whose names the noxfile knows."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    if list(root.glob(f"versions/{version}.*")):
-        return True
-    command = shutil.which(f"python{version}")
-    return command is not None and subprocess.run([command, "-c", ""], check=False).returncode == 0
 
 
 def _existing(path: Path) -> Path:

@@ -38,9 +38,13 @@ def table(directory: Path, wall: float) -> Iterator[str]:
         directory: Where the sessions, the engines and pytest have left their reports.
         wall: How many seconds all of it took.
     """
-    notes = [note for note in _notes(directory) if "processor" in note and _matters(note)]
+    everything = _notes(directory)
+    shown = {note["shown"] for note in everything if "shown" in note}
+    notes = [note for note in everything if "processor" in note and _matters(note)]
     yield f"\n=== {'what it took':50} {'wall s':>9} {'CPU s':>9}"
-    yield from (_row(note["session"], note) for note in notes if "session" in note)
+    for note in notes:
+        if "session" in note:
+            yield _row(f"{note['session']}{' (failed, only shown)' if note['session'] in shown else ''}", note)
     yield from (_row(f"engine {note['engine']}, {note['action']}", note) for note in notes if "engine" in note)
     yield _row("all", {"wall": wall, "processor": None})
     if slowest := sorted(_tests(directory), key=lambda test: -test.seconds)[:_SLOWEST]:
@@ -59,19 +63,23 @@ def failures(nox: Path, directory: Path) -> list[str]:
         sessions = json.loads(nox.read_text())["sessions"]
     except (OSError, ValueError):  # nox did not come to its end, or the disk is full
         return []
-    tests, notes = _tests(directory), _notes(directory)
-    texts = []
-    for session in sessions:
-        if session["result_code"] > 0:
-            continue
-        name = session["signatures"][0] if session["signatures"] else session["name"]
-        causes = [test.name for test in tests if test.failed and test.report.startswith(name)]
-        if name == "integration":
-            causes += [f"{note['action']} of {note['engine']}" for note in notes if "error" in note]
-        if more := len(causes) - _FAILED_TESTS:
-            causes[_FAILED_TESTS:] = [f"and {more} more"] if more > 0 else []
-        texts.append(f"{name} ({', '.join(causes)})" if causes else name)
-    return texts
+    failed = [session for session in sessions if session["result_code"] <= 0]
+    names = [session["signatures"][0] if session["signatures"] else session["name"] for session in failed]
+    return [_with_causes(name, directory) for name in names]
+
+
+def only_shown(directory: Path) -> list[str]:
+    """Return the sessions that failed without making the gate fail, each as `failures` has it."""
+    return [_with_causes(note["shown"], directory) for note in _notes(directory) if "shown" in note]
+
+
+def _with_causes(session: str, directory: Path) -> str:
+    causes = [test.name for test in _tests(directory) if test.failed and test.report.startswith(session)]
+    if session == "integration":
+        causes += [f"{note['action']} of {note['engine']}" for note in _notes(directory) if "error" in note]
+    if more := len(causes) - _FAILED_TESTS:
+        causes[_FAILED_TESTS:] = [f"and {more} more"] if more > 0 else []
+    return f"{session} ({', '.join(causes)})" if causes else session
 
 
 def _matters(note: dict[str, Any]) -> bool:

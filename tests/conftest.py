@@ -11,7 +11,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from tests import nightly
+from tests import nightly, pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(nightly.OPTION, action="store_true", help="run the tests with the marker `nightly`, too")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest's own choice by markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests that run with every change, or all."""
+    """Keep the tests that run with every change, or all, and mark those that run on every Python."""
+    pythons.mark(items)
     nightly.leave_out_nightly(config, items)
     config.stash[_ITEMS] = items
 

@@ -33,11 +33,20 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFRABLOCKS_ENGINES_CACHE", str(tmp_path / "cache"))
 
 
-def ci_run(*before: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def ci_run(*before: str, sessions: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
     """Call `.ci/run` behind a command that takes something away from it."""
     environment = {**os.environ, **variables}
-    command = [*before, "bash", str(ROOT / ".ci/run")]
+    command = [*before, "bash", str(ROOT / ".ci/run"), *sessions]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def only_what_ci_run_needs(folder: Path) -> str:
+    """Give a search path with a Python, but none that has a version in its name."""
+    for program in ("bash", "dirname", "git", "python3"):
+        path = shutil.which(program) if program != "python3" else sys.executable
+        assert path is not None
+        (folder / program).symlink_to(path)
+    return str(folder)
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -67,12 +76,17 @@ def test_without_root() -> None:
 
 def test_without_go(tmp_path: Path) -> None:
     """Without Go the engines could not be built, which is said at the beginning and not after half an hour."""
-    for program in ("bash", "dirname", "git", "python3"):
-        path = shutil.which(program) if program != "python3" else sys.executable
-        assert path is not None
-        (tmp_path / program).symlink_to(path)
-    done = ci_run(PATH=str(tmp_path))
+    done = ci_run(PATH=only_what_ci_run_needs(tmp_path))
     assert "no Go, from whose modules engines are built; install it and put it in PATH" in last_line(done)
+
+
+def test_without_a_python(tmp_path: Path) -> None:
+    """Who is not root, for whom CI cannot get a Python, is told which ones are missing and how to get one."""
+    unshare = shutil.which("unshare")
+    assert unshare is not None
+    variables = {"HOME": str(tmp_path), "PATH": only_what_ci_run_needs(tmp_path), "PYENV_ROOT": str(tmp_path)}
+    done = ci_run(unshare, "--user", sessions=["tests-3.12", "tests-3.14"], **variables)
+    assert "no Python 3.12, 3.14; get each with, for example: pyenv install 3.12" in last_line(done)
 
 
 def test_with_a_full_disk(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from report import failures, table
+from report import failures, only_shown, table
 
 from tests.engines.times import VARIABLE, note, note_failure
 
@@ -66,6 +66,17 @@ def test_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "docs (tests.x::a, tests.x::b, tests.x::c, and 2 more)",
         "integration (up of docker29)",
     ]
+
+
+def test_what_is_only_shown(tmp_path: Path) -> None:
+    """A session of a Python that is not supported yet is named with its failed tests, and the table says so."""
+    notes = [{"shown": "tests-3.15"}, {"session": "tests-3.15", "wall": 1, "processor": 2}]
+    (tmp_path / "times.jsonl").write_text("".join(f"{json.dumps(note)}\n" for note in notes))
+    write_junit(tmp_path, "tests-3.15-beside", {"a": (0.1, "<failure>no</failure>"), "b": (0.1, "")})
+    assert only_shown(tmp_path) == ["tests-3.15 (tests.x::a)"]
+    assert f"    {'tests-3.15 (failed, only shown)':50} {1:9.1f} {2:9.1f}" in table(tmp_path, 1)
+    nox = write_nox(tmp_path, **{"tests-3.14": 1, "tests-3.15": 2})
+    assert failures(nox, tmp_path) == []
 
 
 def test_without_reports(tmp_path: Path) -> None:
