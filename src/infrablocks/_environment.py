@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from infrablocks._home import expand_home
 from infrablocks.exceptions import InvalidSettings
 
 logger = logging.getLogger("infrablocks.environment")
@@ -163,10 +164,10 @@ def _is_setting(name: str) -> bool:
 
 
 def _profile_settings(environ: Mapping[str, str]) -> Mapping[str, str]:
-    home = Path(environ.get("PREFECT_HOME") or "~/.prefect")
-    path = Path(environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    home = environ.get("PREFECT_HOME") or "~/.prefect"
+    path = Path(expand_home(environ.get("PREFECT_PROFILES_PATH") or f"{home}/profiles.toml"))
     try:
-        path = path.expanduser()
+        path = path.expanduser()  # of another user, who may not be there
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return {}

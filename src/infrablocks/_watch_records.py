@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from infrablocks._home import library_home
 from infrablocks.exceptions import InfrastructureNotAvailable
 
 logger = logging.getLogger("infrablocks")
@@ -188,8 +189,7 @@ def _start_time_elsewhere(pid: int) -> int | None:
 
 
 def _folder() -> str:
-    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
-    return f"{os.path.abspath(os.path.expanduser(home))}/watches"  # noqa: PTH100, PTH111 (as for `remove`)
+    return f"{library_home()}/watches"
 
 
 @cache

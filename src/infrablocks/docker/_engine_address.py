@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+from infrablocks._home import home_directory
 from infrablocks.exceptions import InfrastructureNotAvailable
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def engine_address(variables: Mapping[str, str] = os.environ) -> EngineAddress:
     url = variables.get("DOCKER_HOST")
     if url:
         return _checked(EngineAddress(_with_scheme(url), _tls_of_variables(variables), "DOCKER_HOST"))
-    folder = Path(variables.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    folder = Path(variables.get("DOCKER_CONFIG") or Path(home_directory(), ".docker"))
     if context := variables.get("DOCKER_CONTEXT"):
         origin = "DOCKER_CONTEXT"
     else:
@@ -86,7 +87,7 @@ def _tls_of_variables(variables: Mapping[str, str]) -> TLSFiles | None:
     folder, verify = variables.get("DOCKER_CERT_PATH"), bool(variables.get("DOCKER_TLS_VERIFY"))
     if not verify and not folder:
         return None
-    return _tls_files(Path(folder) if folder else Path.home() / ".docker", verify=verify)
+    return _tls_files(Path(folder) if folder else Path(home_directory(), ".docker"), verify=verify)
 
 
 def _tls_files(folder: Path, *, verify: bool) -> TLSFiles:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from infrablocks import _environment
+from infrablocks._home import home_directory
 from infrablocks._prefect_image import get_prefect_image_name
 from infrablocks.base import Infrastructure
 from infrablocks.docker import _options
@@ -209,7 +210,7 @@ class DockerContainer(Infrastructure):
             prefect_version=_versions.PREFECT,
             version=_versions.INFRABLOCKS,
             folder=os.getcwd(),  # noqa: PTH109 - as text, for an engine
-            home=os.path.expanduser("~"),  # noqa: PTH111 - as above
+            home=home_directory(),
         )
 
     def _validated(self) -> DockerContainer:

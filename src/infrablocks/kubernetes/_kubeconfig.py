@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infrablocks._home import expand_home
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings
 from infrablocks.kubernetes._user import check_user
 
@@ -55,9 +56,9 @@ class ContextEntries:
 def kubeconfig_paths(path: str | os.PathLike[str] | None = None) -> list[Path]:
     """Give the files that make up the kubeconfig: the one given, those of KUBECONFIG, or the usual one."""
     if path is not None:
-        return [Path(path).expanduser()]
-    named = [Path(name).expanduser() for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
-    return named or [Path(_DEFAULT_PATH).expanduser()]
+        return [Path(expand_home(os.fspath(path)))]
+    named = [Path(expand_home(name)) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
+    return named or [Path(expand_home(_DEFAULT_PATH))]
 
 
 def read_kubeconfig(paths: Sequence[Path]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from infrablocks._home import library_home
 from infrablocks._watch_records import watched_keys
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable, InfrastructureNotFound
 from infrablocks.process._process_table import boot_id, pid_namespace, process_entry
@@ -128,8 +129,7 @@ def pid_of(identifier: str) -> tuple[str, int]:
 def runs_folder() -> str:
     """Give the folder of all records."""
     # Every run comes by here twice: a Path would take longer than the file itself.
-    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
-    return f"{os.path.abspath(os.path.expanduser(home))}/runs"  # noqa: PTH100, PTH111
+    return f"{library_home()}/runs"
 
 
 def read_record(path: str) -> RunRecord | None:

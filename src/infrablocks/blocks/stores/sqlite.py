@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infrablocks._environment import MASK
+from infrablocks._home import library_home
 from infrablocks.blocks.stores.encryption import KEY_VARIABLE, decrypted, encrypted
 from infrablocks.blocks.stores.sqlite_file import read, write
 from infrablocks.blocks.stores.store import BlockDocument, BlockKey, SecretPlace, Store
@@ -97,8 +97,7 @@ class SqliteStore(Store):
 
 
 def _default_path() -> str:
-    home = os.environ.get("INFRABLOCKS_HOME") or "~/.infrablocks"
-    return os.path.join(os.path.abspath(os.path.expanduser(home)), "blocks.db")  # noqa: PTH100, PTH111, PTH118 - a Path takes long
+    return f"{library_home()}/blocks.db"
 
 
 class _Row(NamedTuple):

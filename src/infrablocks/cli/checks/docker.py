@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infrablocks import InfrastructureError, InfrastructureNotAvailable
+from infrablocks._home import home_directory
 from infrablocks.cli.checks.finding import Finding, State
 from infrablocks.docker._client import Engine
 from infrablocks.docker._engine_address import EngineAddress, engine_address
@@ -72,7 +73,7 @@ def _candidates() -> Iterator[_Candidate]:
 
 def _usual_sockets() -> Iterator[EngineAddress]:
     """Give the places of engines that the `docker` command would not look at either."""
-    paths = [Path("/run/podman/podman.sock"), Path.home() / ".docker/run/docker.sock"]
+    paths = [Path("/run/podman/podman.sock"), Path(home_directory(), ".docker/run/docker.sock")]
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         paths += [Path(runtime, "docker.sock"), Path(runtime, "podman", "podman.sock")]
     for path in paths:

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 from infrablocks import _environment
+from infrablocks._home import NO_HOME, expand_home, home_directory, library_home
 from infrablocks.cli.checks.finding import Finding, State
 
 _LIBRARIES = ("infrablocks", "pydantic", "anyio", "docker", "kubernetes", "typer", "rich")
@@ -38,7 +39,10 @@ def home() -> Finding:
     given = os.environ.get("INFRABLOCKS_HOME")
     if given:
         return Finding("home", State.OK, f"{given} (from INFRABLOCKS_HOME)")
-    return Finding("home", State.OK, f"{Path('~/.infrablocks').expanduser()} (set INFRABLOCKS_HOME for another)")
+    if home_directory() == NO_HOME:
+        problem = f"{library_home()}, as this user has no home directory: set INFRABLOCKS_HOME"
+        return Finding("home", State.WARNING, problem)
+    return Finding("home", State.OK, f"{library_home()} (set INFRABLOCKS_HOME for another)")
 
 
 def prefect_settings() -> Finding:
@@ -46,14 +50,14 @@ def prefect_settings() -> Finding:
     names = ", ".join(sorted(_environment.prefect_settings())) or "none"
     try:
         profile = _prefect_profile()
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         return Finding("prefect", State.WARNING, f"the profiles cannot be read ({error}); settings in force: {names}")
     return Finding("prefect", State.OK, f"{profile}; settings in force: {names}")
 
 
 def _prefect_profile() -> str:
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect")
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml").expanduser()
+    home = os.environ.get("PREFECT_HOME") or "~/.prefect"
+    path = Path(expand_home(os.environ.get("PREFECT_PROFILES_PATH") or f"{home}/profiles.toml")).expanduser()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
