@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import shutil
+import ssl
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -34,6 +35,9 @@ nox.options.reuse_venv = "yes"
 # Tests start thousands of interpreters, each of which would compile all that it imports.
 os.environ["UV_COMPILE_BYTECODE"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# As pip does, which has installed nox: behind a company's proxy no others would do.
+if ssl.get_default_verify_paths().cafile:
+    os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -53,7 +57,7 @@ nox.options.sessions = DEFAULT = [
     *[f"tests-{python}" for python in PYTHONS],
     "tests_oldest",
     "docs",
-    "integration" if IN_CI else "left_out",
+    *(["package", "integration"] if IN_CI else ["left_out"]),
     # Last, since their failures change nothing.
     *[f"tests-{python}" for python in pythons.UPCOMING if python not in MISSING],
 ]
@@ -178,7 +182,7 @@ def left_out(session: nox.Session) -> None:
     """Say what is not run here."""
     if MISSING:
         session.warn(f"no Python {', '.join(MISSING)}; to get it: uv python install {' '.join(MISSING)}")
-    session.skip("tests/integration needs real engines, root and Debian; to run it: nox -s integration")
+    session.skip("to run them too: nox -s integration (tests with real engines, as root on Debian); nox -s package")
 
 
 @nox.session(default=False)
@@ -195,7 +199,7 @@ def nightly(session: nox.Session) -> None:
     os.environ[_NIGHTLY] = "true"
     session.install("--upgrade", *_wheel(session), *_group("tests"))
     _pytest(session, "--collect-only", "--quiet", "--quiet", "tests")  # lists what is not in the gate, with the reasons
-    for name in dict.fromkeys([*DEFAULT, "integration", "gate"]):
+    for name in dict.fromkeys([*DEFAULT, "package", "integration", "gate"]):
         session.notify(name)
 
 

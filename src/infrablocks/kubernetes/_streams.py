@@ -153,8 +153,7 @@ class ApiStream:
         if response.chunked and response.supports_chunked_reads():
             yield from response.read_chunked(decode_content=False)
             return
-        read = getattr(response, "read1", None) or response.read  # urllib3 1.26 has no read1
-        while piece := read(_PIECE):
+        while piece := response.read1(_PIECE):
             yield piece
 
 
