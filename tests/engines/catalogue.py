@@ -11,5 +11,6 @@ ENGINES: dict[str, Engine] = {
     **CONTAINER_ENGINES,
     "kubernetes": kubernetes.first(),
     "kubernetes2": kubernetes.second(),
-    "prefect": prefect_server.engine(),
+    "prefect": prefect_server.prefect_3(),
+    "prefect2": prefect_server.prefect_2(),
 }

@@ -18,10 +18,11 @@ from tests.engines.cluster_access import (
     write_kubeconfig,
 )
 from tests.engines.cluster_api import ApiRefused, ClusterApi
-from tests.engines.control_plane import LOOPBACK, SERVICE_ADDRESS, ControlPlane, Ports, is_free
+from tests.engines.control_plane import SERVICE_ADDRESS, ControlPlane, Ports
 from tests.engines.daemons import Daemon
 from tests.engines.engine import Engine, Status
 from tests.engines.limits import PATIENCE
+from tests.engines.loopback import LOOPBACK, is_free
 from tests.engines.namespaces import Namespace
 from tests.engines.processes import ProcessRecord
 

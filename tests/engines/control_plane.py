@@ -1,7 +1,6 @@
 """The command lines of a control plane: etcd, the API server, the controllers and the scheduler."""
 
 import json
-import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -10,8 +9,8 @@ from typing import Self
 
 from tests.engines import kubernetes_programs
 from tests.engines.errors import EngineError
+from tests.engines.loopback import LOOPBACK, is_free
 
-LOOPBACK = "127.0.0.1"
 SERVICE_ADDRESS = "10.96.0.1"
 """What pods know as the address of the API."""
 
@@ -24,15 +23,6 @@ _NOBODYS_ADDRESS = "192.0.2.1"
 # A lost node is noticed within a minute, and its pods are given up soon after that; the defaults would be almost six
 # minutes. A node that has too little of a busy machine is not lost.
 _NODE_GRACE, _TOLERATION = "40s", 10
-
-
-def is_free(port: int) -> bool:
-    """Tell whether a program could listen on a port of the loopback address now."""
-    try:
-        socket.create_server((LOOPBACK, port)).close()
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)

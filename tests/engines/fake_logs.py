@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.engines.control_plane import LOOPBACK
 from tests.engines.fake_scripts import PodScript
+from tests.engines.loopback import LOOPBACK
 
 
 @dataclass

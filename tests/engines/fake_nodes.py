@@ -14,8 +14,8 @@ from typing import Any, Self
 from tests.engines import fake_node
 from tests.engines.cluster import Cluster
 from tests.engines.cluster_access import FAKE_NODES
-from tests.engines.control_plane import LOOPBACK
 from tests.engines.errors import EngineError, tail
+from tests.engines.loopback import LOOPBACK
 
 _LABEL = "infrablocks.test/fake-nodes"
 _CHECKOUT = Path(fake_node.__file__).parents[2]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.engines.control_plane import LOOPBACK
 from tests.engines.fake_scripts import PodScript
+from tests.engines.loopback import LOOPBACK
 
 Patch = Mapping[str, Any]
 

@@ -16,10 +16,10 @@ from tests.engines.locks import exclusive
 from tests.engines.low_priority import run_politely
 from tests.engines.packages import install
 from tests.engines.paths import cache_directory
-from tests.engines.prefect_environment import REQUIREMENTS, VERSION, environment
+from tests.engines.prefect_environment import PREFECT_3
 
 PACKAGES = ("debootstrap",)
-REFERENCE = f"infrablocks/prefect:{VERSION}"
+REFERENCE = f"infrablocks/prefect:{PREFECT_3.version}"
 
 _SUITE = "bookworm"
 _PYTHON = "3.11"  # the suite's own
@@ -36,7 +36,7 @@ def archive() -> Path:
     Raises:
         EngineError: Its parts could not be had.
     """
-    finished = cache_directory() / f"prefect-image-{VERSION}-{_digest()}.tar"
+    finished = cache_directory() / f"prefect-image-{PREFECT_3.version}-{_digest()}.tar"
     if not finished.exists():
         with exclusive(cache_directory() / "prefect-image.lock"):
             if not finished.exists():  # somebody else may have made it while we waited
@@ -74,7 +74,7 @@ def load_into_cluster(cluster: Kubernetes) -> str:
 
 @cache
 def _digest() -> str:
-    recipe = (REQUIREMENTS, _SUITE, _INCLUDED, _PLATFORMS, _UNNEEDED, platform.machine())
+    recipe = (PREFECT_3.requirements, _SUITE, _INCLUDED, _PLATFORMS, _UNNEEDED, platform.machine())
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
 
 
@@ -95,8 +95,10 @@ def _add_prefect(root: Path) -> None:
     # The packages of the image's Python, whatever Python runs this; so the image needs neither pip nor a network.
     platforms = [f"--platform={name}_{platform.machine()}" for name in _PLATFORMS]
     options = ["--only-binary=:all:", f"--python-version={_PYTHON}", "--implementation=cp", *platforms]
-    pip = [str(environment() / "bin" / "python"), "-m", "pip"]
-    run_politely([*pip, "install", "--quiet", "--no-compile", *options, f"--target={root / _SITE}", *REQUIREMENTS])
+    pip = [str(PREFECT_3.python()), "-m", "pip"]
+    run_politely(
+        [*pip, "install", "--quiet", "--no-compile", *options, f"--target={root / _SITE}", *PREFECT_3.requirements]
+    )
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
     run_politely(["chroot", str(root), "python", "-m", "compileall", "-q", f"/{_SITE}"])
 

@@ -1,55 +1,35 @@
-"""A Prefect server, listening on a loopback port and keeping its database in the state directory."""
+"""Servers of Prefect 3 and 2, listening on a loopback port and keeping their databases in the state directory."""
 
 import http.client
 import os
-import signal
-import socket
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
-from tests.engines import prefect_image
-from tests.engines.engine import Engine, Status
+from tests.engines import prefect_environment, prefect_image
 from tests.engines.limits import PATIENCE
-from tests.engines.prefect_environment import VERSION, environment
-from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch, pids_of_session
-
-_LOOPBACK = "127.0.0.1"
-
-# Below the ports that the kernel gives to clients, so that nobody takes one while the server restarts.
-_PORTS = range(23800, 23840)
+from tests.engines.loopback import LOOPBACK
+from tests.engines.loopback_server import LoopbackServer
+from tests.engines.prefect_environment import PREFECT_2, PREFECT_3, PrefectEnvironment
+from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch
 
 
-class PrefectServer(Engine):
+class PrefectServer(LoopbackServer):
     """Prefect's own server, without its user interface."""
 
-    name = "prefect"
-    packages = prefect_image.PACKAGES
-
-    @property
-    def port(self) -> int:
-        """The port on the machine's loopback address; the same one after a restart."""
-        return int(self._port_file.read_text())
+    packages: ClassVar[tuple[str, ...]] = prefect_environment.PACKAGES
+    environment: ClassVar[PrefectEnvironment]
 
     @property
     def api_url(self) -> str:
         """The value for PREFECT_API_URL."""
-        return f"http://{_LOOPBACK}:{self.port}/api"
-
-    @property
-    def log(self) -> Path:
-        """What the server says."""
-        return self.directory / "server.log"
+        return f"http://{LOOPBACK}:{self.port}/api"
 
     @property
     def python(self) -> Path:
         """A Python that can import Prefect, for flow runs as processes and for Prefect's own commands."""
-        return environment() / "bin" / "python"
-
-    @property
-    def process(self) -> ProcessRecord | None:
-        """The server's process; None if it was never started."""
-        return ProcessRecord.read(self._pid_file)
+        return self.environment.python()
 
     def client_environment(self, home: Path) -> Mapping[str, str]:
         """Return all variables of a program that uses Prefect's own client.
@@ -61,65 +41,19 @@ class PrefectServer(Engine):
         return {**_QUIET, "PATH": programs, "PREFECT_HOME": str(home), "PREFECT_API_URL": self.api_url}
 
     def prepare(self) -> None:
-        """Make the environment of the server and the image that most flow runs need, too."""
+        """Make the environment of the server, too."""
         super().prepare()
-        environment()
-        prefect_image.archive()
+        self.environment.directory()
 
-    def is_up(self) -> bool:
-        """Tell whether the server answers, without starting anything."""
-        process = self.process
-        return process is not None and process.is_alive() and self._answers()
-
-    def status(self) -> Status:
-        """Return its version, process and address, or how to get it."""
-        process = self.process
-        if process is None or not self.is_up():
-            return Status(self.name, up=False, detail=self.how_to_get_it)
-        return Status(self.name, up=True, detail=f"version {VERSION}, pid {process.pid}, {self.api_url}")
-
-    def kill(self) -> None:
-        """Send SIGKILL to the server."""
-        if self.process is not None:
-            self.process.signal(signal.SIGKILL)
-            self.process.wait(PATIENCE)
-
-    def stop(self) -> None:
-        """Stop the server only, gracefully; `restart` brings it back with its data."""
-        if self.process is not None:
-            self.process.stop(grace=15)
-
-    def restart(self) -> None:
-        """Stop the server if it runs, and start it again on the same port with the same database."""
-        self.stop()
-        options = ["--host", _LOOPBACK, "--port", str(self.port), "--no-ui"]
+    def _launch(self) -> ProcessRecord:
+        # Not `python -m prefect`, which Prefect 2 does not have.
+        program = str(self.python.with_name("prefect"))
+        options = ["--host", LOOPBACK, "--port", str(self.port), "--no-ui"]
         variables = {**_QUIET, "PATH": SYSTEM_PATH, "PREFECT_HOME": str(self.directory / "home")}
-        command = [str(self.python), "-m", "prefect", "server", "start", *options]
-        process = launch(command, self.log, environment=variables)
-        process.write(self._pid_file)
-        self._wait_until(self._answers, process, self.log)
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.directory / "server.pid"
-
-    @property
-    def _port_file(self) -> Path:
-        return self.directory / "port"
-
-    def _start(self) -> None:
-        self._port_file.write_text(str(_free_port()))
-        self.restart()
-
-    def _pids(self) -> list[int]:
-        return pids_of_session(self.process)
-
-    def _clean(self) -> None:
-        self.stop()
-        self._remove_files()
+        return launch([program, "server", "start", *options], self.log, environment=variables)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)
         try:
             connection.request("GET", "/api/health")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -127,6 +61,31 @@ class PrefectServer(Engine):
             return False
         finally:
             connection.close()
+
+    def _description(self) -> str:
+        return f"version {self.environment.version}, {self.api_url}"
+
+
+class Prefect3(PrefectServer):
+    """The server of most tests, with an image in which flow runs run."""
+
+    name = "prefect"
+    packages = (*PrefectServer.packages, *prefect_image.PACKAGES)
+    environment = PREFECT_3
+    ports = range(23800, 23840)
+
+    def prepare(self) -> None:
+        """Make the image that most flow runs need, too."""
+        super().prepare()
+        prefect_image.archive()
+
+
+class Prefect2(PrefectServer):
+    """A server of the last Prefect 2, whose environment has the blocks that ours replace."""
+
+    name = "prefect2"
+    environment = PREFECT_2
+    ports = range(23840, 23880)
 
 
 _QUIET = {
@@ -138,17 +97,13 @@ _QUIET = {
 """Variables that keep Prefect from talking to anybody but us."""
 
 
-def _free_port() -> int:
-    for port in _PORTS:
-        try:
-            socket.create_server((_LOOPBACK, port)).close()
-        except OSError:
-            continue
-        return port
-    raise OSError(f"no free port among {_PORTS}")
+@cache
+def prefect_3() -> Prefect3:
+    """Return the engine of Prefect 3, up or not."""
+    return Prefect3()
 
 
 @cache
-def engine() -> PrefectServer:
-    """Return the engine, up or not."""
-    return PrefectServer()
+def prefect_2() -> Prefect2:
+    """Return the engine of Prefect 2, up or not."""
+    return Prefect2()

@@ -23,19 +23,25 @@ _GROUPS = {
     "docker29 and prefect": ("docker29", "prefect"),
     "podman": ("podman",),
     "docker20": ("docker20",),
+    "prefect2": ("prefect2",),
     "no engine": (),
 }
 _GROUP_OF = {engine: group for group, engines in _GROUPS.items() for engine in engines}
 _SHARED = frozenset({"registry"})
 
-_ENGINE_OF_FIXTURE = {"cluster": "kubernetes", "second_cluster": "kubernetes2", "server": "prefect"}
+_ENGINE_OF_FIXTURE = {
+    "cluster": "kubernetes",
+    "second_cluster": "kubernetes2",
+    "server": "prefect",
+}
 
 
 def engines_of(item: pytest.Item) -> frozenset[str]:
     """Return the engines that a test may ask for: by its parameters, its fixtures and its marker `engines`."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     named = {value for value in parameters.values() if isinstance(value, str)} & set(ENGINES)
-    by_fixture = {_ENGINE_OF_FIXTURE[name] for name in getattr(item, "fixturenames", ()) if name in _ENGINE_OF_FIXTURE}
+    fixtures = set(getattr(item, "fixturenames", ())) - set(parameters)  # a parameter says itself which engine it is
+    by_fixture = {_ENGINE_OF_FIXTURE[name] for name in fixtures if name in _ENGINE_OF_FIXTURE}
     marked = {name for marker in item.iter_markers("engines") for name in marker.args}
     return frozenset(named | by_fixture | marked) | _SHARED
 

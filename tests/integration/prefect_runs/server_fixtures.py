@@ -19,9 +19,9 @@ __all__ = ["api", "flows", "server"]
 
 
 @pytest.fixture
-def server() -> PrefectServer:
-    """The Prefect server."""
-    return cast("PrefectServer", require("prefect"))
+def server(request: pytest.FixtureRequest) -> PrefectServer:
+    """The server of Prefect 3, or those that the test has as parameters."""
+    return cast("PrefectServer", require(getattr(request, "param", "prefect")))
 
 
 @pytest.fixture

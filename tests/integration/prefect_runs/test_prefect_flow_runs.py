@@ -74,6 +74,8 @@ def job(
         )
 
 
+@pytest.mark.parametrize("server", ["prefect", "prefect2"], indirect=True)
+@pytest.mark.differs_between_engines("each version of Prefect has an engine of its own, which executes the flow run")
 def test_a_process_completes_a_flow_run(process: Process, api: PrefectApi, flows: Path) -> None:
     """A flow run that goes through a process is completed on the server."""
     flow_run = api.flow_run(api.deployment("succeeds", flows))

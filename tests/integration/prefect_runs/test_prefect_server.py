@@ -1,4 +1,4 @@
-"""The Prefect server of the other tests can be crashed, restarted and taken down like every engine."""
+"""The Prefect servers of the other tests can be crashed, restarted and taken down like every engine."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def own_server(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterat
         server.down()
 
 
+@pytest.mark.parametrize("server", ["prefect", "prefect2"], indirect=True)
 def test_the_life_of_a_server(own_server: PrefectServer) -> None:
     """A crash is noticed, a restart keeps address and data, and nothing but logs is left when it is down."""
     server = own_server
@@ -39,7 +40,7 @@ def test_the_life_of_a_server(own_server: PrefectServer) -> None:
 
     server.kill()
     assert not server.is_up()
-    assert server.status().detail == "python -m tests.engines up prefect"
+    assert server.status().detail == server.how_to_get_it
 
     server.restart()
     assert server.is_up()

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tests.engines.prefect_server import PrefectServer
 
 
-@pytest.fixture
-def server() -> PrefectServer:
-    """The Prefect server."""
-    return cast("PrefectServer", require("prefect"))
+@pytest.fixture(params=["prefect", "prefect2"])
+def server(request: pytest.FixtureRequest) -> PrefectServer:
+    """The servers of Prefect 3 and 2 in turn."""
+    return cast("PrefectServer", require(request.param))
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +43,13 @@ def name(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 
 @pytest.fixture
 def prefect(server: PrefectServer, tmp_path: Path) -> Callable[..., str]:
-    """Runs Python with Prefect, as another program of the same server; gives what it prints."""
+    """Runs one of Prefect's programs or its Python, as others of the same server do; gives what it prints."""
 
-    def run(*arguments: str) -> str:
+    def run(program: str, *arguments: str) -> str:
         variables = {**server.client_environment(tmp_path / "prefect-program"), "COLUMNS": "200"}
-        command = [str(server.python), *arguments]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
+        command = [str(server.python.with_name(program)), *arguments]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     return run
