@@ -1,6 +1,6 @@
 """All engines by name, in the order in which they are started."""
 
-from tests.engines import docker20, docker29, kubernetes, podman, prefect_server, registry
+from tests.engines import docker20, docker29, kubernetes, podman, prefect_server, registry, ssh_server
 from tests.engines.engine import ContainerEngine, Engine
 
 CONTAINER_ENGINES: dict[str, ContainerEngine] = {
@@ -9,6 +9,7 @@ CONTAINER_ENGINES: dict[str, ContainerEngine] = {
 ENGINES: dict[str, Engine] = {
     "registry": registry.engine(),
     **CONTAINER_ENGINES,
+    "sshd": ssh_server.engine(),
     "kubernetes": kubernetes.first(),
     "kubernetes2": kubernetes.second(),
     "prefect": prefect_server.prefect_3(),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The processes take the groups in this order, the longest first.
 _GROUPS = {
     "kubernetes": ("kubernetes", "kubernetes2"),
-    "docker29 and prefect": ("docker29", "prefect"),
+    "docker29 and prefect": ("docker29", "prefect", "sshd"),
     "podman": ("podman",),
     "docker20": ("docker20",),
     "prefect2": ("prefect2",),
@@ -33,6 +33,7 @@ _ENGINE_OF_FIXTURE = {
     "cluster": "kubernetes",
     "second_cluster": "kubernetes2",
     "server": "prefect",
+    "ssh_server": "sshd",
 }
 
 
