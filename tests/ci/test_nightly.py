@@ -52,3 +52,30 @@ def test_a_marker_without_a_reason(tmp_path: Path) -> None:
     done = pytest_on(PROBE.replace('"it costs minutes"', ""), tmp_path)
     assert done.returncode != 0
     assert "::test_long: the marker `nightly` takes one text, the reason" in done.stdout + done.stderr
+
+
+OLDER = """
+import pytest
+
+@pytest.mark.differs_between_engines("its own words")
+@pytest.mark.parametrize("server", ["prefect", "prefect2"])
+def test_what_differs(server): pass
+
+@pytest.mark.parametrize("server", ["prefect", "prefect2"])
+def test_what_does_not(server): pass
+"""
+
+
+def test_an_older_engine(tmp_path: Path) -> None:
+    """It runs in the gate only what differs between engines, and everything at night."""
+    assert "3 passed, 1 deselected" in pytest_on(OLDER, tmp_path).stdout
+    printed = pytest_on(OLDER, tmp_path, "--nightly").stdout
+    assert "4 passed" in printed
+    assert "::test_what_does_not: an older engine, on which only what differs" in printed
+
+
+def test_a_difference_without_a_reason(tmp_path: Path) -> None:
+    """It is an error that names the test."""
+    done = pytest_on(OLDER.replace('"its own words"', ""), tmp_path)
+    assert done.returncode != 0
+    assert "the marker `differs_between_engines` takes one text, the reason" in done.stdout + done.stderr

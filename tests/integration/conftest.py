@@ -21,19 +21,14 @@ from tests.integration.own_containers import LABEL, remove_own_containers, use_e
 
 _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
 
-# On these the gate runs the tests of what differs between engines, and `nox -s nightly` all others.
-_DIFFERENCES_ONLY = {"prefect2"}
-
 
 # First of all: xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its process, and leave to the night what would show the same on one more engine."""
+    """Give each test its process, and leave trio on the other container engines to the night."""
     here = [item for item in items if _is_here(item)]
     for item in filter(_is_trio_on_another_engine, here):
         item.add_marker(pytest.mark.nightly("trio: where the two event loops differ, the engines do not"))
-    for item in filter(_shows_the_same_elsewhere, here):
-        item.add_marker(pytest.mark.nightly("what it is about does not differ between engines"))
     assign_groups(here)
     items[:] = [item for item in items if not _is_here(item)] + here
 
@@ -41,14 +36,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _is_trio_on_another_engine(item: pytest.Item) -> bool:
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
-
-
-def _shows_the_same_elsewhere(item: pytest.Item) -> bool:
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    marker = item.get_closest_marker("differs_between_engines")
-    if marker is not None and not (len(marker.args) == 1 and isinstance(marker.args[0], str)):
-        raise TypeError(f"{item.nodeid}: the marker `differs_between_engines` takes one text, the reason")
-    return marker is None and any(value in _DIFFERENCES_ONLY for value in parameters.values() if isinstance(value, str))
 
 
 def _is_here(item: pytest.Item) -> bool:
