@@ -49,10 +49,16 @@ class Subscription:
 
     def __init__(self, events: EventStream) -> None:
         self._events = events
+        self._losses = events.losses
         self._news = News()
         self.container_id: str | None = None
         self.exit_code: int | None = None
         self.error: InfrastructureError | None = None
+
+    @property
+    def engine_was_lost(self) -> bool:
+        """Whether the connection to the engine was cut meanwhile, and with it perhaps others of the same run."""
+        return self._events.losses != self._losses
 
     def bind(self, container_id: str) -> None:
         """Say which container it is; to be called before the container starts."""
@@ -74,10 +80,15 @@ class Subscription:
 
 
 class EventStream:
-    """The events of one engine, read by one thread as long as anybody is subscribed."""
+    """The events of one engine, read by one thread as long as anybody is subscribed.
+
+    Attributes:
+        losses: How often the connection was cut so far.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.losses = 0
         self._lock = threading.Lock()
         self._subscriptions: set[Subscription] = set()
         self._by_container: dict[str, set[Subscription]] = {}
@@ -203,7 +214,10 @@ class _Reader(threading.Thread):
                 self._check()
             for event in json_lines(response):
                 self._take(event)
+            self._note_cut()
         except OSError as error:  # of requests as well: nothing came for long, or the connection was cut
+            if not _is_silence(error):
+                self._note_cut()
             logger.debug("The stream of Docker's events is opened again: %s", error)
         finally:
             self._drop(response)
@@ -237,6 +251,10 @@ class _Reader(threading.Thread):
             self._next_check = time.monotonic() + _CHECK_SECONDS
             self._check()
 
+    def _note_cut(self) -> None:
+        if not self._stopped.is_set():  # then it was cut here
+            self._events.losses += 1
+
     def _check(self) -> None:
         """Compare what runs wait for with what runs in the engine."""
         waiting = self._events.waiting()
@@ -265,6 +283,13 @@ class _Reader(threading.Thread):
         self._lost_since = self._lost_since or now
         if now - self._lost_since >= GIVE_UP_SECONDS:
             self._events.fail(error)
+
+
+def _is_silence(error: OSError) -> bool:
+    """Tell whether nothing came for long, which does not mean that the connection was cut."""
+    from urllib3.exceptions import ReadTimeoutError  # noqa: PLC0415 - the SDK has loaded it
+
+    return any(isinstance(cause, ReadTimeoutError) for cause in error.args)
 
 
 def _exit_code(attributes: dict[str, Any]) -> int | None:

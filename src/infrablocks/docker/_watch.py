@@ -85,8 +85,7 @@ class Container(Workload):
         try:
             state = await self._wait_for_end()
             if self._reader is not None:
-                # An attached stream ends at the first restart.
-                await self._reader.finish(log_has_more=state is not None and state.restarts > 0)
+                await self._reader.finish(log_has_more=self._log_may_have_more(state))
             if self._auto_remove and state is not None:
                 await self._remove()
             await output.finish()
@@ -137,6 +136,11 @@ class Container(Workload):
 
     def _told_exit_code(self) -> int | None:
         return None if self._subscription is None else self._subscription.exit_code
+
+    def _log_may_have_more(self, state: ContainerState | None) -> bool:
+        """Tell whether an attached stream may have ended before the container: at a restart, or as it was cut."""
+        was_lost = self._subscription is not None and self._subscription.engine_was_lost
+        return state is not None and (state.restarts > 0 or was_lost)
 
     async def _wait_for_end(self) -> ContainerState | None:
         """Wait for the end and give the state; None: somebody has removed the container."""

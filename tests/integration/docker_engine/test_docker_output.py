@@ -118,6 +118,24 @@ async def test_cut_streams_are_resumed(proxy: FaultProxy, client: docker.DockerC
     assert lines.text("stdout") == "".join(f"line {number}\n" for number in range(1, 1001))
 
 
+async def test_all_connections_are_cut_just_before_the_end(
+    proxy: FaultProxy, client: docker.DockerClient, test_label: str
+) -> None:
+    """What a container prints at its end arrives, although the connection was away at that moment."""
+
+    def cut_and_end(line: str) -> None:
+        if line == "running\n":
+            assert proxy.cut("/attach|/events") == 2
+            (container,) = own_containers(client, test_label)
+            container.kill("TERM")
+
+    script = "trap 'echo told; exit 7' TERM; echo running; while :; do sleep 0.05; done"
+    lines = Lines(cut_and_end)
+    result = await run(settings(script, test_label=test_label), lines)
+    assert result.status_code == 7
+    assert lines.text("stdout") == "running\ntold\n"
+
+
 async def test_cut_with_a_log_that_cannot_be_read(
     daemon: DockerDaemon, test_label: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -190,3 +190,16 @@ async def test_attach_after_a_cancelled_run() -> None:
         result = await DockerContainer().attach(identifier, output=lines)
     assert result.status_code == 7
     assert lines.text() == "running\n"
+
+
+async def test_the_connection_is_lost_and_comes_back(forwarded: ForwardedSocket) -> None:
+    """While the ssh connection is away the container goes on, and its run has the whole output and the exit code."""
+    running = Running(block("trap 'echo told; exit 7' TERM; echo running; while :; do sleep 0.05; done"))
+    async with anyio.create_task_group() as tasks:
+        identifier = await tasks.start(running)
+        await running.first_line()
+        await anyio.to_thread.run_sync(forwarded.cut)
+        await anyio.to_thread.run_sync(forwarded.open)
+        await DockerContainer().kill(identifier, grace_seconds=WAIT_SECONDS)
+    assert running.result.status_code == 7
+    assert running.lines.text() == "running\ntold\n"
