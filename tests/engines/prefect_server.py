@@ -21,6 +21,9 @@ class PrefectServer(LoopbackServer):
     packages: ClassVar[tuple[str, ...]] = prefect_environment.PACKAGES
     environment: ClassVar[PrefectEnvironment]
 
+    program: ClassVar[tuple[str, ...]]
+    """The module that is the server, and its first arguments."""
+
     @property
     def api_url(self) -> str:
         """The value for PREFECT_API_URL."""
@@ -46,11 +49,9 @@ class PrefectServer(LoopbackServer):
         self.environment.directory()
 
     def _launch(self) -> ProcessRecord:
-        # Not `python -m prefect`, which Prefect 2 does not have.
-        program = str(self.python.with_name("prefect"))
-        options = ["--host", LOOPBACK, "--port", str(self.port), "--no-ui"]
         variables = {**_QUIET, "PATH": SYSTEM_PATH, "PREFECT_HOME": str(self.directory / "home")}
-        return launch([program, "server", "start", *options], self.log, environment=variables)
+        address = ["--host", LOOPBACK, "--port", str(self.port)]
+        return launch([str(self.python), "-m", *self.program, *address], self.log, environment=variables)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)
@@ -72,6 +73,7 @@ class Prefect3(PrefectServer):
     name = "prefect"
     packages = (*PrefectServer.packages, *prefect_image.PACKAGES)
     environment = PREFECT_3
+    program = ("prefect", "server", "start")
     ports = range(23800, 23840)
 
     def prepare(self) -> None:
@@ -85,16 +87,19 @@ class Prefect2(PrefectServer):
 
     name = "prefect2"
     environment = PREFECT_2
+    # What `prefect server start` starts there as a process of its own, which would survive a crash of the first.
+    program = ("uvicorn", "--factory", "prefect.server.api.server:create_app")
     ports = range(23840, 23880)
 
 
 _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_UI_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "HOME": os.devnull,  # nothing of the machine's owner is read or written
     "NO_COLOR": "1",
 }
-"""Variables that keep Prefect from talking to anybody but us."""
+"""Variables that keep Prefect from talking to anybody but us, and from serving pages."""
 
 
 @cache

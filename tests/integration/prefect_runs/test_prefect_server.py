@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engines.loopback import is_free
 from tests.engines.paths import STATE_VARIABLE
 from tests.integration.prefect_runs.flow_runs import PrefectApi
 
@@ -34,12 +35,13 @@ def test_the_life_of_a_server(own_server: PrefectServer) -> None:
     server = own_server
     assert not server.status().up
     server.up()
-    address = server.api_url
+    address, port = server.api_url, server.port
     with PrefectApi(address) as api:
         pool = api.work_pool()
 
     server.kill()
     assert not server.is_up()
+    assert is_free(port)
     assert server.status().detail == server.how_to_get_it
 
     server.restart()
@@ -52,4 +54,5 @@ def test_the_life_of_a_server(own_server: PrefectServer) -> None:
     server.down()
     assert process is not None
     assert not process.is_alive()
+    assert is_free(port)
     assert [path.name for path in Path(server.directory).iterdir()] == ["server.log"]
