@@ -23,7 +23,6 @@ pytestmark = pytest.mark.integration
 SECRET = "not-to-be-seen"
 
 _own_types = pytest.mark.differs_between_engines("a server of Prefect 2 has its own block types under our slugs")
-_own_programs = pytest.mark.differs_between_engines("blocks of Prefect 2 are models of pydantic 1")
 
 
 class SharedSettings(Block):
@@ -175,7 +174,6 @@ def test_prefect_lists_what_was_saved_here(name: str, prefect: Callable[..., str
     assert f"process/{name}" in prefect("prefect", "block", "ls")
 
 
-@_own_programs
 def test_prefect_loads_what_was_saved_here(name: str, prefect: Callable[..., str]) -> None:
     """Prefect's own `Block` class loads a block that was saved here."""
     SharedSettings(url="x://y", token=SecretStr(SECRET), options={"a": 1}, parts=["p"]).save(name)
@@ -183,7 +181,6 @@ def test_prefect_loads_what_was_saved_here(name: str, prefect: Callable[..., str
     assert prefect("python", "-c", PREFECTS_CLASS + LOAD, name) == f"x://y {SECRET} {{'a': 1}} ['p']\n"
 
 
-@_own_programs
 def test_what_prefect_saved_is_loaded_here(name: str, prefect: Callable[..., str]) -> None:
     """A block that was saved by Prefect's own `Block` class is loaded here, its secrets as secrets."""
     prefect("python", "-c", PREFECTS_CLASS + SAVE, name)
