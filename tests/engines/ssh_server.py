@@ -25,9 +25,9 @@ _BANNER = b"SSH-2.0-"
 _SERVER_CONFIG = """
 Port {port}
 ListenAddress 127.0.0.1
-HostKey {directory}/host-key
+HostKey "{directory}/host-key"
 PidFile none
-AuthorizedKeysFile {directory}/client-key.pub
+AuthorizedKeysFile "{directory}/client-key.pub"
 UsePAM no
 StrictModes no
 PermitRootLogin prohibit-password
@@ -35,7 +35,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 200
 MaxSessions 200
-SetEnv DOCKER_HOST={docker_host} PATH={path}
+SetEnv "DOCKER_HOST={docker_host}" "PATH={path}"
 """
 
 _CLIENT_CONFIG = """
@@ -43,11 +43,11 @@ Host {host}
     HostName 127.0.0.1
     Port {port}
     User {user}
-    IdentityFile {directory}/client-key
+    IdentityFile "{directory}/client-key"
     IdentitiesOnly yes
     IdentityAgent none
     GlobalKnownHostsFile /dev/null
-    UserKnownHostsFile {directory}/known-hosts
+    UserKnownHostsFile "{directory}/known-hosts"
     StrictHostKeyChecking yes
     BatchMode yes
 """

@@ -127,13 +127,13 @@ class Running:
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_an_ssh_address_is_refused(ssh_server: SshServer, call: str) -> None:
-    """Every call says that ssh is not supported, at which address, and what to do, and connects to nobody."""
-    log = ssh_server.log.read_text()
+    """Every call says that ssh is not supported, at which address, and what to do, and logs in nowhere."""
+    logins = ssh_server.log.read_text().count("Accepted publickey")
 
     with pytest.raises(InfrastructureNotAvailable, match=REFUSAL):
         await CALLS[call]()
 
-    assert ssh_server.log.read_text() == log
+    assert ssh_server.log.read_text().count("Accepted publickey") == logins
 
 
 async def test_a_context_with_an_ssh_address_is_refused(ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
