@@ -71,6 +71,18 @@ def test_a_header_of_the_configuration(tmp_path: Path, monkeypatch: pytest.Monke
         _client._connect(EngineAddress(f"unix://{tmp_path}/nobody.sock", None, "here"))
 
 
+@pytest.mark.parametrize("proxy", [f"http://me:{SECRET}@host:port", f"http://me:{SECRET}@[::1", f"http://me:{SECRET}@"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_is_none(name: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named by its variable; neither the error nor those that it comes from show a password in it."""
+    for each in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, proxy)
+    with pytest.raises(InfrastructureNotAvailable, match=rf"not an address .* Check {name}\.") as caught:
+        _client._connect(EngineAddress("tcp://192.0.2.1:2375", None, "here"))
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)
+
+
 @pytest.mark.parametrize("password", [f"{SECRET}\n", f"{SECRET}€", f"{SECRET}\0", f"{SECRET}\ud800"])
 def test_a_password_of_any_characters(password: str) -> None:
     """The credentials of a pull are encoded: whatever they hold, the header can be sent."""

@@ -17,7 +17,8 @@ from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from docker.utils.utils import compare_version
 from requests.adapters import HTTPAdapter
 from requests.utils import check_header_validity, get_environ_proxies
-from urllib3.util import Timeout
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Timeout, parse_url
 
 from infrablocks.exceptions import InfrastructureNotAvailable
 
@@ -92,7 +93,7 @@ class Session(docker.APIClient):
         # (https://github.com/psf/requests/issues/3829).
         self.trust_env = False
         if self.base_url.startswith(("http://", "https://")):
-            self.proxies = get_environ_proxies(self.base_url)
+            self.proxies = _checked_proxies(get_environ_proxies(self.base_url))
             self.mount(self.base_url, HTTPAdapter(pool_maxsize=_POOL_SIZE))
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> Response:
@@ -123,6 +124,28 @@ def _check_headers(headers: object) -> None:
                 f"HttpHeaders of Docker's config.json: {name!r} cannot be sent. It must be text without line breaks "
                 "and without characters that Latin-1 does not have."
             ) from None
+
+
+def _checked_proxies(proxies: dict[str, str]) -> dict[str, str]:
+    """Refuse addresses of proxies that are none: requests quotes them, with the password that may stand in them.
+
+    Raises:
+        InfrastructureNotAvailable: One is none; the message says for which protocol.
+    """
+    wrong = [name for name, url in proxies.items() if name != "no" and not _is_address(url)]
+    if wrong:
+        raise InfrastructureNotAvailable(
+            f"The proxy of this environment for {wrong[0]!r} is not an address such as http://proxy:3128. Check "
+            f"{wrong[0].upper()}_PROXY."
+        )
+    return proxies
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return bool(parse_url(url).host)
+    except LocationParseError:
+        return False
 
 
 def connect(address: EngineAddress) -> tuple[Session, dict[str, Any]]:
