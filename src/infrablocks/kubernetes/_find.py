@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from infrablocks._watch_records import WatchRecord
@@ -131,12 +130,11 @@ def _known_job(cluster: Cluster, identifier: str, namespace: Callable[[], str]) 
     wanted = parse_identifier(identifier)
     if wanted is None:
         raise _not_there(cluster, identifier, "no Job can have this identifier")
-    if wanted.namespace is None:
-        wanted = replace(wanted, namespace=namespace())
     is_of_cluster = wanted.cluster_id is None or cluster.may_have_id(wanted.cluster_id)
     if wanted.uid is None and not is_of_cluster:
         raise _elsewhere(cluster, wanted)
-    job = get_job(cluster, wanted.namespace or "", wanted.name)
+    its_namespace = namespace() if wanted.namespace is None else wanted.namespace
+    job = get_job(cluster, its_namespace, wanted.name)
     if job is not None and wanted.uid in {None, job["metadata"]["uid"]}:
         return job
     if not is_of_cluster:
@@ -147,7 +145,7 @@ def _known_job(cluster: Cluster, identifier: str, namespace: Callable[[], str]) 
         cluster,
         identifier,
         f"the Job with the uid {wanted.uid} is gone, and another one, with the uid {job['metadata']['uid']}, has the "
-        f"name {wanted.namespace}/{wanted.name}",
+        f"name {its_namespace}/{wanted.name}",
     )
 
 
