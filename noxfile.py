@@ -96,8 +96,9 @@ def _processor_seconds() -> float:
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     session.install(*_group("lint"))
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
+    caches = {"RUFF_CACHE_DIR": _cache(session, "ruff")}
+    session.run("ruff", "check", ".", env=caches)
+    session.run("ruff", "format", "--check", ".", env=caches)
 
 
 @nox.session
@@ -106,8 +107,8 @@ def typing(session: nox.Session) -> None:
     """Check types for the oldest and the newest Python, also those that users see, and who may import whom."""
     session.install("-r", "pyproject.toml", "--all-extras", *_group("typing"))
     for python in THOROUGH:
-        session.run("mypy", "--python-version", python)
-    session.run("lint-imports", env={"PYTHONPATH": "src"})
+        session.run("mypy", "--python-version", python, "--cache-dir", _cache(session, "mypy"))
+    session.run("lint-imports", "--cache-dir", _cache(session, "import-linter"), env={"PYTHONPATH": "src"})
 
 
 @nox.session(python=[*PYTHONS, *pythons.UPCOMING])
@@ -258,8 +259,14 @@ def _pytest(session: nox.Session, *arguments: str, report: Path | None = None) -
     report = report or _report_directory(session) / f"{session.name}.xml"
     nightly = ("--nightly",) if _NIGHTLY in os.environ else ()
     limit = ("timeout", _LIMIT_OF_UPCOMING) if session.python in pythons.UPCOMING else ()
-    command = (*limit, "python", "-m", "pytest", f"--junit-xml={report}", *nightly, *arguments)
-    session.run(*command, external=bool(limit))
+    own = (f"--junit-xml={report}", "-o", f"cache_dir={_cache(session, 'pytest')}")
+    caches = {"HYPOTHESIS_STORAGE_DIRECTORY": _cache(session, "hypothesis")}
+    session.run(*limit, "python", "-m", "pytest", *own, *nightly, *arguments, env=caches, external=bool(limit))
+
+
+def _cache(session: nox.Session, tool: str) -> str:
+    """Give the folder of a cache: with `--envdir` it is not in the checkout, which may be read-only."""
+    return str(session.cache_dir.resolve() / tool)
 
 
 def _wheel(session: nox.Session) -> tuple[str, ...]:
