@@ -141,6 +141,7 @@ def _give_own_libraries(files: Path, *, home: Path) -> None:
         question = [patchelf, "--print-interpreter", str(program)]
         if subprocess.run(question, capture_output=True, check=False).returncode == 0:  # it is not static
             run_politely([patchelf, *options, str(program)])
+        program.chmod(0o755)  # a copy that Debian's updates do not reach must not be setuid
 
 
 def _is_program(path: Path) -> bool:
