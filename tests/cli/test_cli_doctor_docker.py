@@ -113,6 +113,27 @@ def test_what_an_engine_cannot_do(infrablocks: CommandLine) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "podman", "options", "dropped"),
+    [
+        ("1", True, ["name=rootless"], True),
+        ("2", True, ["name=rootless"], False),
+        ("1", True, ["name=seccomp"], False),
+        ("1", False, ["name=rootless"], False),
+    ],
+)
+def test_limits_that_rootless_podman_drops(
+    infrablocks: CommandLine, version: str, options: list[str], *, podman: bool, dropped: bool
+) -> None:
+    """With cgroup version 1 it says that it has limits, and ignores them: that is a warning."""
+    info: dict[str, Any] = {"CgroupVersion": version, "SecurityOptions": options}
+    with fake_engine("28.0.0", "1.44", podman=podman, **info) as docker_host:
+        code, lines = docker_lines(infrablocks, DOCKER_HOST=docker_host)
+    what = "rootless Podman with cgroup version 1 ignores mem_limit, memswap_limit, cpus"
+    expected = [f"warning  docker: limits: {what}"] if dropped else []
+    assert (code, [line for line in lines if "limits" in line]) == (0, expected)
+
+
 def test_context_and_those_that_are_not_used(infrablocks: CommandLine) -> None:
     """The current context counts like DOCKER_HOST, and is only named where that is set too."""
     with fake_engine("27.1.0", "1.41") as first, fake_engine("28.0.0", "1.41") as second:

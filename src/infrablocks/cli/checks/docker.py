@@ -126,9 +126,13 @@ def _equipment(info: Mapping[str, Any]) -> str:
     if any("containerd" in str(value) for _, value in info.get("DriverStatus") or ()):
         store = f"containerd ({store})"
     parts = [f"cgroup version {info.get('CgroupVersion') or 'unknown'}", f"image store {store}"]
-    if any("rootless" in str(option) for option in info.get("SecurityOptions") or ()):
+    if _is_rootless(info):
         parts.append("rootless")
     return ", ".join(parts)
+
+
+def _is_rootless(info: Mapping[str, Any]) -> bool:
+    return any("rootless" in str(option) for option in info.get("SecurityOptions") or ())
 
 
 def _how_to_use(address: EngineAddress) -> str:
@@ -142,7 +146,10 @@ def _what_is_missing(facts: EngineFacts, info: Mapping[str, Any], problem: State
             yield Finding("host.docker.internal", State.WARNING, f"{text}: containers do not get this name")
         else:
             yield Finding("version", problem, f"{facts.label} is too old: Docker Engine 20.10 or newer is needed")
-    if fields := [field for limit, field in _FIELDS_BY_LIMIT.items() if info.get(limit) is False]:
+    if facts.is_podman and _is_rootless(info) and str(info.get("CgroupVersion")) == "1":
+        ignored = ", ".join(_FIELDS_BY_LIMIT.values())  # and says that it can do them
+        yield Finding("limits", State.WARNING, f"rootless Podman with cgroup version 1 ignores {ignored}")
+    elif fields := [field for limit, field in _FIELDS_BY_LIMIT.items() if info.get(limit) is False]:
         yield Finding("limits", State.WARNING, f"the engine's machine cannot do {', '.join(fields)}")
 
 
