@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 import uuid
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from infrablocks import _environment
@@ -17,6 +16,7 @@ from infrablocks.docker._client import acquire_engine, release_engine
 from infrablocks.docker._create_request import send_create
 from infrablocks.docker._errors import NOT_FOUND, EngineRefusal
 from infrablocks.docker._events import HOST_LABEL, RUN_LABEL
+from infrablocks.docker._host_gateway import is_refused_for_host_gateway, uses_host_gateway, without_host_gateway
 from infrablocks.docker._logs import OutputReader, attach
 from infrablocks.docker._lost_answers import LOOK_SECONDS, after_internal_error, nothing_was_sent, until_known
 from infrablocks.docker._names import ATTEMPTS, NAMES, name_is_taken
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from infrablocks.docker._result import ContainerState
     from infrablocks.docker._settings import ContainerSettings
 
-_HOST_GATEWAY = "host-gateway"
 _COMMAND_MISSING = re.compile(
     r"executable file not found|no such file or directory|command that was not found", re.IGNORECASE
 )
@@ -77,21 +76,36 @@ class _Creation:
         self._run_id = uuid.uuid4().hex
         self._watch_record = WatchRecord(self._run_id)
         self._name = ""
+        self._arguments: dict[str, Any] = {}
 
     def run(self) -> Workload:
         try:
-            workload = self._subscribe_and_make()
+            if self._settings.image_pull_policy is ImagePullPolicy.ALWAYS:
+                self._pull()
+            self._arguments = self._complete_arguments()
+            workload = self._make()
         except BaseException:
             self._watch_record.remove()
             raise
         workload.watch_record = self._watch_record
         return workload
 
+    def _make(self) -> Workload:
+        """Make the container, and again without the name of the machine if the engine refuses it for that."""
+        try:
+            return self._subscribe_and_make()
+        except EngineRefusal as error:
+            if not self._is_refused_for_host_gateway(error):
+                raise
+            self._arguments = without_host_gateway(self._arguments, self._engine.facts, error, self._logger)
+        return self._subscribe_and_make()
+
+    def _is_refused_for_host_gateway(self, error: EngineRefusal) -> bool:
+        return uses_host_gateway(self._arguments) and is_refused_for_host_gateway(error)
+
     def _subscribe_and_make(self) -> Workload:
         subscription = self._engine.events.subscribe()
         try:
-            if self._settings.image_pull_policy is ImagePullPolicy.ALWAYS:
-                self._pull()
             container_id = self._create()
             subscription.bind(container_id)
             return self._connect_and_start(container_id, subscription)
@@ -105,9 +119,8 @@ class _Creation:
 
     def _create(self) -> str:
         """Make the container, and pull its image first where the engine says that it does not have it."""
-        arguments = self._arguments()
         try:
-            return self._create_with_free_name(arguments)
+            return self._create_with_free_name(self._arguments)
         except EngineRefusal as error:
             if not self._is_missing_image(error):
                 raise
@@ -118,7 +131,7 @@ class _Creation:
                     "another policy."
                 ) from error
         self._pull()
-        return self._create_with_free_name(arguments)
+        return self._create_with_free_name(self._arguments)
 
     def _is_missing_image(self, error: EngineRefusal) -> bool:
         if error.status != NOT_FOUND or error.image_missing:
@@ -163,7 +176,7 @@ class _Creation:
         containers = self._engine.containers({"label": f"{RUN_LABEL}={self._run_id}"}, also_ended=True)
         return str(containers[0]["Id"]) if containers else None
 
-    def _arguments(self) -> dict[str, Any]:
+    def _complete_arguments(self) -> dict[str, Any]:
         arguments = dict(self._settings.create)
         arguments["labels"] = {
             **(arguments.get("labels") or {}),
@@ -171,11 +184,8 @@ class _Creation:
             HOST_LABEL: self._watch_record.agent_host or "",
         }
         arguments["environment"] = self._variables()
-        hosts = dict(arguments.get("extra_hosts") or {})
-        if _HOST_GATEWAY in hosts.values() and not self._engine.facts.has_host_gateway():
-            self._warn_of_missing_host_gateway()
-            hosts = {name: address for name, address in hosts.items() if address != _HOST_GATEWAY}
-            arguments["extra_hosts"] = hosts or None
+        if uses_host_gateway(arguments) and not self._engine.facts.has_host_gateway():
+            return without_host_gateway(arguments, self._engine.facts, None, self._logger)
         return arguments
 
     def _variables(self) -> dict[str, str | None]:
@@ -183,20 +193,6 @@ class _Creation:
         if not self._engine.facts.is_podman:  # which would give them the values that its own service has
             variables |= dict.fromkeys(self._settings.removed_variables)
         return variables
-
-    def _warn_of_missing_host_gateway(self) -> None:
-        facts = self._engine.facts
-        text = (
-            "`host.docker.internal` could not be automatically resolved to the address of this machine: "
-            f"{facts.label} does not know `host-gateway`. Upgrade to Docker Engine v20.10 or Podman v4.7, or newer"
-            + ("; this one has the name `host.containers.internal`." if facts.is_podman else ".")
-        )
-        if facts.is_podman and not any(
-            "host.docker.internal" in value for value in self._variables().values() if value
-        ):
-            self._logger.info("%s", text)  # nobody needs it, and every run would be warned of it
-        else:
-            warnings.warn(text, stacklevel=2)
 
     def _connect_and_start(self, container_id: str, subscription: Subscription) -> Workload:
         reader: OutputReader | None = None
@@ -213,7 +209,7 @@ class _Creation:
             if reader is not None:
                 reader.close()
             remove_container(self._engine, container_id, self._logger)
-            if isinstance(error, EngineRefusal):
+            if isinstance(error, EngineRefusal) and not self._is_refused_for_host_gateway(error):
                 return self._not_started(container_id, subscription, error)
             raise
         return Container(
