@@ -1,10 +1,11 @@
-"""Which tests run with every change, and which only in `nox -s nightly`.
+"""Which tests run with every change, in the gate, and which only in `nox -s nightly`.
 
-A test that costs minutes and finds little carries the marker ``nightly``, whose text says why. With ``except_on`` it
-stays in the gate on that one engine.
+There are two rules:
 
-A server of Prefect 2 runs in the gate the tests with the marker ``differs_between_engines``, whose text says what
-differs; a fault of our own code shows on the server of Prefect 3, which runs them all.
+- A test that costs minutes and finds little carries the marker ``nightly``, whose text says why.
+- Docker 29, Podman 5.8 and the server of Prefect 3, the engines of today, run every other test. Docker 20.10, Podman 4.3
+  and the server of Prefect 2 run those with the marker ``differs_between_engines``, whose text says what differs, and
+  leave the rest to the night: a fault of our own code shows on the engines of today.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 OPTION = "--nightly"
 
-OLDER_ENGINES = frozenset({"prefect2"})
+OLDER_ENGINES = frozenset({"docker20", "podman", "prefect2"})
 """The engines that run in the gate only what differs between engines."""
 
 _OLDER_ENGINE = "an older engine, on which only what differs between engines runs with every change"
@@ -38,29 +41,29 @@ def reason_not_in_gate(item: pytest.Item) -> str | None:
     Raises:
         TypeError: One of its markers gives no reason.
     """
-    parameters = _parameters(item)
+    if (marker := item.get_closest_marker("nightly")) is not None:
+        return _reason(item, marker)
     differs = item.get_closest_marker("differs_between_engines")
     if differs is not None:
         _reason(item, differs)
-    if (marker := item.get_closest_marker("nightly")) is not None:
-        reason = _reason(item, marker)
-        return None if marker.kwargs.get("except_on") in parameters else reason
-    return _OLDER_ENGINE if differs is None and parameters & OLDER_ENGINES else None
+    elif OLDER_ENGINES.intersection(parameters_of(item)):
+        return _OLDER_ENGINE
+    return None
 
 
 def list_nightly(items: list[pytest.Item]) -> list[str]:
     """Return a line for each test that is not in the gate, parameters put together, with the reason."""
-    reasons = {item.nodeid.partition("[")[0]: reason for item in items if (reason := reason_not_in_gate(item))}
-    return [f"{name}: {reason}" for name, reason in sorted(reasons.items())]
+    reasons = {(item.nodeid.partition("[")[0], reason) for item in items if (reason := reason_not_in_gate(item))}
+    return [f"{name}: {reason}" for name, reason in sorted(reasons)]
 
 
-def _parameters(item: pytest.Item) -> set[str]:
-    """Return the parameters of a test that are texts; a test on an engine has its name as one of them."""
+def parameters_of(item: pytest.Item) -> Iterator[str]:
+    """Give the parameters of a test that are texts; a test on an engine has its name as one of them."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return {value for value in parameters.values() if isinstance(value, str)}
+    return (value for value in parameters.values() if isinstance(value, str))
 
 
 def _reason(item: pytest.Item, marker: pytest.Mark) -> str:
-    if len(marker.args) != 1 or not isinstance(marker.args[0], str):
+    if len(marker.args) != 1 or not isinstance(marker.args[0], str) or marker.kwargs:
         raise TypeError(f"{item.nodeid}: the marker `{marker.name}` takes one text, the reason")
     return marker.args[0]

@@ -1,10 +1,12 @@
-"""The marker `nightly` keeps a test out of the gate, and says why."""
+"""The gate leaves out long tests, and of older engines all but what differs; both say why."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,9 +18,12 @@ def test_plain(): pass
 @pytest.mark.nightly("it costs minutes")
 def test_long(): pass
 
-@pytest.mark.nightly("the others show the same", except_on="docker29")
-@pytest.mark.parametrize("engine", ["docker20", "docker29"])
+@pytest.mark.parametrize("engine", ["docker20", "docker29", "podman", "podman5"])
 def test_on_engines(engine): pass
+
+@pytest.mark.differs_between_engines("the words of an error")
+@pytest.mark.parametrize("engine", ["docker20", "docker29"])
+def test_of_what_differs(engine): pass
 """
 
 
@@ -32,50 +37,35 @@ def pytest_on(probe: str, folder: Path, *options: str) -> subprocess.CompletedPr
 
 
 def test_the_gate(tmp_path: Path) -> None:
-    """A nightly test is deselected, but on the engine that stays; also where several processes run the tests."""
-    assert "2 passed, 2 deselected" in pytest_on(PROBE, tmp_path).stdout
-    assert "2 passed" in pytest_on(PROBE, tmp_path, "--numprocesses=2").stdout
+    """Nightly tests are left out, older engines run only what differs; also where several processes run the tests."""
+    printed = pytest_on(PROBE, tmp_path, "-v").stdout
+    assert "5 passed, 3 deselected" in printed
+    assert {name for name in ("docker20", "docker29", "podman", "podman5") if f"on_engines[{name}]" in printed} == {
+        "docker29",
+        "podman5",
+    }
+    assert "5 passed" in pytest_on(PROBE, tmp_path, "--numprocesses=2").stdout
 
 
 def test_the_night(tmp_path: Path) -> None:
     """All run, and a line for each that is not in the gate says why."""
     printed = pytest_on(PROBE, tmp_path, "--nightly").stdout
-    assert "4 passed" in printed
+    assert "8 passed" in printed
     _, _, listed = printed.partition("not in the gate")
     assert "::test_long: it costs minutes\n" in listed
-    assert "::test_on_engines: the others show the same\n" in listed
+    assert "::test_on_engines: an older engine, on which only what differs between engines runs with every change\n" in listed
     assert "test_plain" not in listed
 
 
-def test_a_marker_without_a_reason(tmp_path: Path) -> None:
-    """It is an error that names the test."""
-    done = pytest_on(PROBE.replace('"it costs minutes"', ""), tmp_path)
+@pytest.mark.parametrize(
+    ("reason", "problem"),
+    [
+        ("it costs minutes", "::test_long: the marker `nightly`"),
+        ("the words of an error", "::test_of_what_differs[docker20]: the marker `differs_between_engines`"),
+    ],
+)
+def test_a_marker_without_a_reason(tmp_path: Path, reason: str, problem: str) -> None:
+    """It is an error that names the test and the marker."""
+    done = pytest_on(PROBE.replace(f'"{reason}"', ""), tmp_path)
     assert done.returncode != 0
-    assert "::test_long: the marker `nightly` takes one text, the reason" in done.stdout + done.stderr
-
-
-OLDER = """
-import pytest
-
-@pytest.mark.differs_between_engines("its own words")
-@pytest.mark.parametrize("server", ["prefect", "prefect2"])
-def test_what_differs(server): pass
-
-@pytest.mark.parametrize("server", ["prefect", "prefect2"])
-def test_what_does_not(server): pass
-"""
-
-
-def test_an_older_engine(tmp_path: Path) -> None:
-    """It runs in the gate only what differs between engines, and everything at night."""
-    assert "3 passed, 1 deselected" in pytest_on(OLDER, tmp_path).stdout
-    printed = pytest_on(OLDER, tmp_path, "--nightly").stdout
-    assert "4 passed" in printed
-    assert "::test_what_does_not: an older engine, on which only what differs" in printed
-
-
-def test_a_difference_without_a_reason(tmp_path: Path) -> None:
-    """It is an error that names the test."""
-    done = pytest_on(OLDER.replace('"its own words"', ""), tmp_path)
-    assert done.returncode != 0
-    assert "the marker `differs_between_engines` takes one text, the reason" in done.stdout + done.stderr
+    assert f"{problem} takes one text, the reason" in done.stdout + done.stderr

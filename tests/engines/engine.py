@@ -242,6 +242,7 @@ class ContainerEngine(Engine):
 
     def _start(self) -> None:
         self.namespace.create()
+        self._furnish()
         self._start_daemon()
         self.load(images.busybox())
         self.load(images.entrypoint())
@@ -260,6 +261,9 @@ class ContainerEngine(Engine):
 
     def _answers(self) -> bool:
         return get(self.socket, "/_ping") == b"OK"
+
+    def _furnish(self) -> None:
+        """Make in the room what this engine needs there beside what every room has."""
 
     @abc.abstractmethod
     def _launch(self) -> ProcessRecord:

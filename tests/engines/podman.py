@@ -1,12 +1,10 @@
 """Podman 4.3, Debian's own, with its service for Docker's API."""
 
 from functools import cache
-from pathlib import Path
 from string import Template
 
-from tests.engines.engine import ContainerEngine
+from tests.engines.podman_service import PodmanService
 from tests.engines.processes import SYSTEM_PATH, ProcessRecord
-from tests.engines.registry import REGISTRY, registry
 
 # default_ulimits: root may lack the right to raise limits. cni and cgroupfs: there is neither netavark nor systemd.
 _CONTAINERS = Template("""
@@ -23,17 +21,10 @@ network_backend = "cni"
 cni_plugin_dirs = ["/usr/lib/cni"]
 network_config_dir = "$directory/networks"
 """)
-_REGISTRIES = Template("""
-unqualified-search-registries = []
-short-name-mode = "disabled"
-[[registry]]
-location = "$registry"
-insecure = true
-""")
 
 
-class Podman(ContainerEngine):
-    """A podman service in a room of its own. Containers belong to their conmon and survive a restart of the service."""
+class Podman(PodmanService):
+    """A podman service of root."""
 
     name = "podman"
     version = "4.3."
@@ -44,29 +35,9 @@ class Podman(ContainerEngine):
         """Podman's own name for it, which cannot be changed for all containers."""
         return "libpod_parent"
 
-    @property
-    def _containers_conf(self) -> Path:
-        return self.directory / "containers.conf"
-
-    @property
-    def _programs(self) -> Path:
-        return self.directory / "programs"
-
-    @property
-    def _registries_conf(self) -> Path:
-        return self.directory / "registries.conf"
-
     def _start(self) -> None:
-        self._containers_conf.write_text(_CONTAINERS.substitute(directory=self.directory))
-        self._registries_conf.write_text(_REGISTRIES.substitute(registry=REGISTRY))
-        # For each call of /version Podman asks dpkg which packages its helpers are of, which takes seconds on a busy
-        # machine. A dpkg that fails makes it leave that out.
-        self._programs.mkdir()
-        dpkg = self._programs / "dpkg"
-        dpkg.write_text("#!/bin/sh\nexit 1\n")
-        dpkg.chmod(0o755)
+        self._write_settings(_CONTAINERS.substitute(directory=self.directory))
         super()._start()
-        registry().serve_in(self.namespace, self.directory)
 
     def _launch(self) -> ProcessRecord:
         # The state directory /run/containers is the room's: after a crash no stale state is taken for the truth.
@@ -74,12 +45,7 @@ class Podman(ContainerEngine):
         return self.namespace.launch(
             ["podman", *options, "system", "service", "--time=0", self.docker_host],
             self.log,
-            environment={
-                "PATH": f"{self._programs}:{SYSTEM_PATH}",
-                "HOME": str(self.directory),
-                "CONTAINERS_CONF": str(self._containers_conf),
-                "CONTAINERS_REGISTRIES_CONF": str(self._registries_conf),
-            },
+            environment=self._environment(home=self.directory, path=SYSTEM_PATH),
         )
 
 

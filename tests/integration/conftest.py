@@ -15,9 +15,14 @@ from tests.engines.cluster_access import Account
 from tests.engines.docker_daemon import DockerDaemon
 from tests.engines.kubernetes import Kubernetes
 from tests.engines.registry import Registry
+from tests.integration import denied_to_rootless
+from tests.integration.denied_to_rootless import pytest_runtest_makereport
 from tests.integration.engine_groups import assign_groups, engines_of, hold
 from tests.integration.least_rights import documented_rules
 from tests.integration.own_containers import LABEL, remove_own_containers, use_engine
+from tests.nightly import parameters_of
+
+__all__ = ["pytest_runtest_makereport"]
 
 _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
 
@@ -25,17 +30,18 @@ _OTHER_ENGINES = set(CONTAINER_ENGINES) - {"docker29"}
 # First of all: xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its process, and leave trio on the other container engines to the night."""
+    """Give each test its process, skip what is denied, and leave trio on the other container engines to the night."""
     here = [item for item in items if _is_here(item)]
     for item in filter(_is_trio_on_another_engine, here):
         item.add_marker(pytest.mark.nightly("trio: where the two event loops differ, the engines do not"))
+    denied_to_rootless.pytest_collection_modifyitems(here)
     assign_groups(here)
     items[:] = [item for item in items if not _is_here(item)] + here
 
 
 def _is_trio_on_another_engine(item: pytest.Item) -> bool:
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return parameters.get("anyio_backend") == "trio" and parameters.get("engine") in _OTHER_ENGINES
+    parameters = set(parameters_of(item))
+    return "trio" in parameters and bool(parameters & _OTHER_ENGINES)
 
 
 def _is_here(item: pytest.Item) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _GROUPS = {
     "kubernetes": ("kubernetes", "kubernetes2"),
     "docker29 and prefect": ("docker29", "prefect", "sshd"),
+    "podman5": ("podman5",),
     "podman": ("podman",),
     "docker20": ("docker20",),
     "prefect2": ("prefect2",),

@@ -23,6 +23,7 @@ from tests.engines.go_builds import GoBuild, cached_programs
 from tests.engines.paths import CACHE_VARIABLE, STATE_VARIABLE
 from tests.engines.processes import ProcessRecord
 from tests.engines.registry import PASSWORD, REGISTRY, REPOSITORY, TAG, USER, Registry
+from tests.engines.unix_http import get
 from tests.processes import WAIT_SECONDS
 
 pytestmark = pytest.mark.integration
@@ -66,11 +67,13 @@ def output_of(client: docker.DockerClient, image: str, command: list[str]) -> by
         container.remove(force=True)
 
 
+@pytest.mark.differs_between_engines("the engine itself")
 def test_the_version_is_the_expected_one(engine: ContainerEngine, client: docker.DockerClient) -> None:
     """A test that names an engine gets that one."""
     assert client.version()["Version"].startswith(engine.version)
 
 
+@pytest.mark.differs_between_engines("the engine itself")
 def test_output_and_exit_code(client: docker.DockerClient) -> None:
     """A container's output and its exit code come back."""
     container = run(client, "echo from inside; exit 3")
@@ -86,6 +89,7 @@ def test_the_entrypoint_image_has_an_entrypoint(client: docker.DockerClient) -> 
     assert output_of(client, images.ENTRYPOINT, ["exit", "3"]) == b"exit 3\n"
 
 
+@pytest.mark.differs_between_engines("how an engine reaches the registry of the tests")
 @pytest.mark.parametrize("by", ["tag", "digest"])
 def test_pull_with_credentials(client: docker.DockerClient, registry: Registry, by: str) -> None:
     """Every engine reaches the registry under the same name, and gets the image with the password only."""
@@ -109,6 +113,7 @@ def test_the_registry_holds_an_image_from_the_start(client: docker.DockerClient,
     assert client.images.pull(f"{REGISTRY}/{REPOSITORY}", tag=TAG, auth_config=CREDENTIALS).id
 
 
+@pytest.mark.differs_between_engines("how an engine shares the network of its room")
 def test_host_network_reaches_a_socket_of_the_test(engine: ContainerEngine, client: docker.DockerClient) -> None:
     """A container with the host's network connects to a socket that the test opened in the engine's network."""
     with engine.namespace.listen("127.0.0.1") as server:
@@ -123,6 +128,7 @@ def test_host_network_reaches_a_socket_of_the_test(engine: ContainerEngine, clie
             container.remove(force=True)
 
 
+@pytest.mark.differs_between_engines("which log drivers there are")
 @pytest.mark.parametrize("driver", ["json-file", "local", "none"])
 def test_log_drivers(daemon: DockerDaemon, driver: str) -> None:
     """Docker's daemons have all log drivers that the tests need."""
@@ -174,10 +180,11 @@ def test_restart(restartable_daemon: DockerDaemon, *, live_restore: bool, crash:
         client.close()
 
 
-@pytest.mark.engines("podman")
-def test_podman_restart_leaves_containers_alone() -> None:
+@pytest.mark.differs_between_engines("what a restart of the engine does to containers")
+@pytest.mark.parametrize("name", ["podman", "podman5"])
+def test_podman_restart_leaves_containers_alone(name: str) -> None:
     """A podman container does not notice that the service was restarted."""
-    podman = cast("ContainerEngine", require("podman"))
+    podman = cast("ContainerEngine", require(name))
     client = podman.client()
     container = run(client, FOR_A_WHILE)
     client.close()  # its connections die with the service
@@ -198,7 +205,6 @@ def test_up_of_an_engine_that_is_up_changes_nothing(engine: ContainerEngine) -> 
     assert engine.daemon == before
 
 
-@pytest.mark.nightly("about the engines of the tests, of which one more is started", except_on="docker29")
 def test_down_after_a_crash_leaves_nothing(engine: ContainerEngine, own_state: Path) -> None:
     """After the daemon was killed, down ends its helpers and containers, and no mount or control group remains."""
     engine.up()
@@ -209,6 +215,7 @@ def test_down_after_a_crash_leaves_nothing(engine: ContainerEngine, own_state: P
     assert len(processes) > 2
     engine.kill()
     assert not engine.is_up()
+    assert get(engine.socket, "/_ping") is None  # no helper of the daemon goes on in its place
     engine.down()
     assert not any(process.is_alive() for process in processes)
     assert str(own_state) not in Path("/proc/self/mountinfo").read_text()
@@ -218,7 +225,6 @@ def test_down_after_a_crash_leaves_nothing(engine: ContainerEngine, own_state: P
     assert [path.name for path in engine.directory.iterdir() if path.suffix != ".log"] == []
 
 
-@pytest.mark.nightly("about the engines of the tests, of which one more is started", except_on="docker29")
 def test_up_after_a_crash_starts_anew(engine: ContainerEngine, own_state: Path) -> None:
     """What a crashed engine left is cleaned up, and a new one answers."""
     assert own_state.is_dir()

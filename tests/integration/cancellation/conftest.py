@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from infrablocks import DockerContainer, Infrastructure, KubernetesJob, Process
-from tests.engines import images, require
+from tests.engines import CONTAINER_ENGINES, images, require
 from tests.integration.own_containers import use_engine
 
 if TYPE_CHECKING:
@@ -17,16 +17,7 @@ if TYPE_CHECKING:
     MakeBlock: TypeAlias = Callable[[str], Infrastructure]
 
 
-ONE_ENGINE = pytest.mark.nightly("nothing that this is about differs between the container engines")
-
-
-@pytest.fixture(
-    params=[
-        *("process", "detached process", "docker29", "kubernetes"),
-        pytest.param("docker20", marks=ONE_ENGINE),
-        pytest.param("podman", marks=ONE_ENGINE),
-    ]
-)
+@pytest.fixture(params=["process", "detached process", "kubernetes", *CONTAINER_ENGINES])
 def left_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MakeBlock:
     """What makes a block of a shell script, whose workload is left when its run is cancelled; agents can load it."""
     monkeypatch.setenv("INFRABLOCKS_HOME", str(tmp_path / "home"))

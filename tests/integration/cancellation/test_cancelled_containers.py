@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from tests.cancellation.checkpoints import Way
     from tests.engines import ContainerEngine
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.anyio,
-    pytest.mark.nightly(
-        "a hundred containers each time; what differs between engines is not cancelled", except_on="docker29"
-    ),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
 BATCH = 8
 # One at a time, so that the client of the test has one connection.
@@ -84,14 +78,19 @@ class Attempt:
 
 @pytest.mark.parametrize("on_cancel", ["kill", "leave"])
 @pytest.mark.parametrize(
-    "way", ["scope", pytest.param("task", marks=pytest.mark.nightly("the gate cancels processes in this way"))]
+    ("way", "anyio_backend"),
+    [
+        ("scope", "asyncio"),
+        ("scope", "trio"),
+        # Only asyncio cancels a task without a scope.
+        pytest.param("task", "asyncio", marks=pytest.mark.nightly("the gate cancels processes in this way")),
+    ],
+    indirect=["anyio_backend"],
 )
 async def test_cancelled_at_each_checkpoint(
-    client: docker.DockerClient, label: str, anyio_backend: str, way: Way, on_cancel: Literal["kill", "leave"]
+    client: docker.DockerClient, label: str, way: Way, on_cancel: Literal["kill", "leave"]
 ) -> None:
     """Whichever checkpoint it is: what was not reported is gone, what was is killed or goes on, as was told."""
-    if way == "task" and anyio_backend != "asyncio":
-        pytest.skip("only asyncio cancels a task without a scope")
     await DockerContainer(image=images.BUSYBOX, command=["true"], auto_remove=True).run()
     assert await anyio.to_thread.run_sync(here, client, label) == {}  # the test's own connection is open now
     held = Held()

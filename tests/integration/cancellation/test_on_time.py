@@ -10,7 +10,7 @@ import pytest
 
 from infrablocks import DockerContainer, Infrastructure, KubernetesClusterConfig, KubernetesJob, Process, Reason
 from infrablocks._threads import ThreadsafeEvent
-from tests.engines import images, require
+from tests.engines import CONTAINER_ENGINES, images, require
 from tests.integration.own_containers import use_engine
 from tests.movable_time_limit import MovableTimeLimit
 from tests.processes import Lines
@@ -25,16 +25,9 @@ DEAF = ["sh", "-c", "trap '' TERM; echo running; while :; do sleep 0.05; done"]
 GRACE_SECONDS = 1
 # The benchmarks measure how late it is. A fault takes the 30 s that every grace period is where none is given, or more.
 TOO_LATE_SECONDS = 25
-ONE_ENGINE = pytest.mark.nightly("the kit of the gate kills containers on each engine; this is the same on all of them")
 
 
-@pytest.fixture(
-    params=[
-        *("process", "detached process", "docker29", "kubernetes"),
-        pytest.param("docker20", marks=ONE_ENGINE),
-        pytest.param("podman", marks=ONE_ENGINE),
-    ]
-)
+@pytest.fixture(params=["process", "detached process", "kubernetes", *CONTAINER_ENGINES])
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Infrastructure:
     """A block of each back end whose command does not want to end."""
     fields: dict[str, Any] = {"command": DEAF, "grace_seconds": GRACE_SECONDS, "on_cancel": "kill"}

@@ -65,6 +65,7 @@ class Running:
             await self._printed.wait()
 
 
+@pytest.mark.differs_between_engines("the times and the state of a container that has ended")
 async def test_result(labels: dict[str, str]) -> None:
     """A run gives the container's own code, its id, a message and times in order; both streams arrive."""
     lines = Lines()
@@ -154,6 +155,7 @@ async def test_image_that_is_not_there(labels: dict[str, str]) -> None:
         await missing.run()
 
 
+@pytest.mark.differs_between_engines("a command that cannot run: 400 and the code 127, or 500 and the code 0")
 @pytest.mark.parametrize(("command", "code"), [("no-such-program", 127), ("/etc/passwd", 126)])
 async def test_command_that_cannot_be_run(labels: dict[str, str], command: str, code: int) -> None:
     """A command that is missing is 127, one that is not executable 126, on every engine, and nothing is left."""
@@ -161,6 +163,7 @@ async def test_command_that_cannot_be_run(labels: dict[str, str], command: str, 
     assert (result.status_code, result.reason) == (code, Reason.NOT_STARTED)
 
 
+@pytest.mark.differs_between_engines("a name that is taken: 409 or 500")
 async def test_names(labels: dict[str, str], client: docker.DockerClient) -> None:
     """Runs of the same name at the same time get names that tell them apart."""
     runs = [Running(block(FOREVER, labels, name="same name")) for _ in range(4)]

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.docker_cli.own_container import OwnContainer
     from tests.python_programs import PythonProgram
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.nightly("the signals are those of the command line, not of the engine", except_on="docker29"),
-]
+pytestmark = pytest.mark.integration
 
 # The first process of a container ignores SIGTERM unless it asks for it.
 OBEDIENT = ("--", "sh", "-c", "trap 'exit 7' TERM; echo running; while :; do sleep 0.05; done")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engines.podman_service import PodmanService
 from tests.integration.docker_cli.own_container import CONTAINER
 from tests.processes import WAIT_SECONDS, wait_until
 
@@ -74,7 +75,6 @@ def test_logs_of_a_container_with_a_terminal(infrablocks: CommandLine, own: OwnC
     assert (done.stdout, done.stderr) == (b"out\r\nerr\r\n", b"")
 
 
-@pytest.mark.nightly("the closed pipe is the command line's, not the engine's", except_on="docker29")
 def test_logs_into_a_closed_pipe(infrablocks: CommandLine, own: OwnContainer) -> None:
     """`infrablocks logs … | head -1` is quiet."""
     infrablocks(*own.run(), "--", "seq", "1", "100000")
@@ -87,6 +87,7 @@ def test_logs_into_a_closed_pipe(infrablocks: CommandLine, own: OwnContainer) ->
     assert process.stderr.read() == b""
 
 
+@pytest.mark.differs_between_engines("a container without a log: the status and the words")
 def test_log_that_is_not_kept(infrablocks: CommandLine, own: OwnContainer) -> None:
     """A container that has no log gives an error in one line, in the engine's words."""
     infrablocks(*own.run("--set", "create_kwargs={log_config: {type: none}}"), "--", "echo", "hello")
@@ -96,11 +97,12 @@ def test_log_that_is_not_kept(infrablocks: CommandLine, own: OwnContainer) -> No
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.differs_between_engines("what the engine tells of itself")
 def test_doctor(infrablocks: CommandLine, engine: ContainerEngine) -> None:
     """The engine in use is named with its version, that of its API, and how it limits containers."""
     done = infrablocks("doctor")
     assert done.returncode == 0
-    kind = "Podman" if engine.name == "podman" else "Docker Engine"
+    kind = "Podman" if isinstance(engine, PodmanService) else "Docker Engine"
     (line,) = (line for line in done.stdout.splitlines() if engine.docker_host in line)
     assert line.startswith(f"ok       docker: engine: {kind} v{engine.version}")
     assert f" at {engine.docker_host} (DOCKER_HOST); cgroup version " in line
@@ -108,3 +110,5 @@ def test_doctor(infrablocks: CommandLine, engine: ContainerEngine) -> None:
     assert ", API 1." in line
     assert "cgroup version unknown" not in line
     assert ("docker: host.docker.internal: " in done.stdout) == (engine.name == "podman")
+    assert ("docker: limits: " in done.stdout) == (engine.name == "podman5")
+    assert line.endswith(", rootless") == (engine.name == "podman5")

@@ -90,7 +90,6 @@ async def test_an_agent_is_killed_between_a_thousand_lines(
     assert result.status_code == 7
 
 
-@pytest.mark.nightly("twenty containers; one killed agent is in the gate on each engine", except_on="docker29")
 async def test_agents_are_killed_at_any_moment(
     client: docker.DockerClient, test_label: str, block: Path, tmp_path: Path
 ) -> None:

@@ -31,9 +31,9 @@ PODMAN_PAGE = Path(__file__).parents[3].joinpath("docs/how-to/podman.md").read_t
 
 pytestmark = [pytest.mark.integration, pytest.mark.anyio]
 
-FAULT_OF_THE_PROXY = pytest.mark.nightly(
-    "the proxy makes the fault; what follows is our own code", except_on="docker29"
-)
+NO_LIMITS = "with cgroup v1 the limits of a container are dropped"
+# What every block has by itself.
+NAMED = {"host.docker.internal": "host-gateway"}
 # An error that comes at once; a fault looks for the engine for half a minute, or for three.
 AT_ONCE_SECONDS = 20
 
@@ -48,7 +48,6 @@ async def test_a_lost_answer_to_create(proxy: FaultProxy, client: docker.DockerC
     assert [container.id for container in own_containers(client, test_label)] == [result.identifier]
 
 
-@FAULT_OF_THE_PROXY
 async def test_an_answer_to_create_that_does_not_come(
     proxy: FaultProxy, client: docker.DockerClient, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +68,6 @@ async def test_a_lost_answer_to_start(proxy: FaultProxy, test_label: str) -> Non
     assert lines.text("stdout") == "once\n"
 
 
-@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("request_", ["POST /containers/create", "/start", "DELETE"])
 async def test_an_answer_of_something_between(
@@ -85,7 +83,6 @@ async def test_an_answer_of_something_between(
     assert counts == [1, 1, 2 if request_ == "DELETE" else 1]
 
 
-@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("status", [500, 504])
 async def test_an_answer_of_something_between_while_it_runs(
     proxy: FaultProxy, client: docker.DockerClient, test_label: str, status: int
@@ -113,6 +110,7 @@ async def test_a_lost_answer_afterwards(
     assert own_containers(client, test_label) == []
 
 
+@pytest.mark.differs_between_engines("the words about a network that is not there")
 async def test_a_second_network_that_does_not_exist(client: docker.DockerClient, test_label: str) -> None:
     """The error names the network, and the half-made container is removed (PITFALL 30)."""
     network = client.networks.create(f"first-{test_label}")
@@ -139,6 +137,7 @@ async def test_two_networks(client: docker.DockerClient, test_label: str) -> Non
             network.remove()
 
 
+@pytest.mark.differs_between_engines("the words about a network that is not there")
 async def test_a_network_that_does_not_exist(client: docker.DockerClient, test_label: str) -> None:
     """The error names the network."""
     with pytest.raises(WorkloadCreationError, match="nosuchnetwork"):
@@ -146,6 +145,7 @@ async def test_a_network_that_does_not_exist(client: docker.DockerClient, test_l
     assert own_containers(client, test_label) == []
 
 
+@pytest.mark.differs_between_engines("the words about a port that is taken")
 async def test_a_port_that_is_taken(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
     """The error has the engine's words, and the second container is removed."""
     with engine.namespace.listen("0.0.0.0") as server:
@@ -155,6 +155,8 @@ async def test_a_port_that_is_taken(client: docker.DockerClient, engine: Contain
     assert own_containers(client, test_label) == []
 
 
+@pytest.mark.differs_between_engines("a minimum of memory: 6 MB or none")
+@pytest.mark.denied_to_rootless(NO_LIMITS)
 async def test_too_little_memory(client: docker.DockerClient, engine: ContainerEngine, test_label: str) -> None:
     """Docker's own minimum is told in its words; Podman has none and the container cannot start or is killed."""
     container = settings("true", test_label=test_label, mem_limit=1024 * 1024)
@@ -176,6 +178,7 @@ async def test_an_argument_that_is_not_known(engine: ContainerEngine, test_label
         await run(settings("true", test_label=test_label, log_config=3))
 
 
+@pytest.mark.differs_between_engines("host-gateway: an address, or not known")
 @pytest.mark.parametrize("needed", [True, False])
 async def test_host_gateway(
     engine: ContainerEngine, test_label: str, caplog: pytest.LogCaptureFixture, *, needed: bool
@@ -186,7 +189,7 @@ async def test_host_gateway(
     container = settings(
         "grep host.docker.internal /etc/hosts",
         test_label=test_label,
-        extra_hosts={"host.docker.internal": "host-gateway"},
+        extra_hosts=NAMED,
         environment={"PREFECT_API_URL": "http://host.docker.internal:4200/api"} if needed else {},
     )
     with warnings.catch_warnings(record=True) as caught:
@@ -205,7 +208,22 @@ async def test_host_gateway(
         assert lines.text("stdout")[0].isdigit()
 
 
-@pytest.mark.nightly("another test has three runs of one name on each engine", except_on="docker29")
+@pytest.mark.differs_between_engines("host-gateway in a container without a network of its own")
+@pytest.mark.parametrize("mode", ["none", "host"])
+async def test_network_modes_without_an_address_of_the_machine(
+    client: docker.DockerClient, engine: ContainerEngine, test_label: str, mode: str
+) -> None:
+    """The container runs, once, also where the engine refuses the name that nobody has asked for."""
+    assert engine.is_up()
+    lines = Lines()
+    container = settings(
+        "echo once; exit 3", auto_remove=False, test_label=test_label, extra_hosts=NAMED, network_mode=mode
+    )
+    result = await run(container, lines)
+    assert (result.status_code, lines.text("stdout")) == (3, "once\n")
+    assert [each.id for each in own_containers(client, test_label)] == [result.identifier]
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_twenty_of_the_same_name(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """Twenty runs of one name get names with numbers, with at most three creations each (PITFALL 38)."""
@@ -219,6 +237,7 @@ async def test_twenty_of_the_same_name(proxy: FaultProxy, client: docker.DockerC
     assert proxy.count("POST /containers/create") <= 61
 
 
+@pytest.mark.differs_between_engines("a name that is taken: 409 or 500")
 async def test_a_name_of_250_characters_that_is_taken(client: docker.DockerClient, test_label: str) -> None:
     """It is cut for the number, and names that were cut before are seen."""
     name = f"same-{test_label}".ljust(250, "x")
@@ -228,7 +247,6 @@ async def test_a_name_of_250_characters_that_is_taken(client: docker.DockerClien
     assert names == {name, f"{name[:248]}-1", f"{name[:248]}-2"}
 
 
-@FAULT_OF_THE_PROXY
 async def test_a_list_that_is_refused(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """An engine that cannot list because a container vanishes meanwhile is asked again (PITFALL 43)."""
     name = f"same-{test_label}"
@@ -242,7 +260,6 @@ async def test_a_list_that_is_refused(proxy: FaultProxy, client: docker.DockerCl
     }
 
 
-@pytest.mark.nightly("a hundred runs, which open files of ours and not of the engine's", except_on="docker29")
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 async def test_failed_runs_leave_no_open_files(engine: ContainerEngine, test_label: str) -> None:
     """As many files are open after 100 failed runs as before (PITFALL 42)."""
@@ -275,7 +292,6 @@ async def test_no_engine(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert url in str(caught.value)
 
 
-@FAULT_OF_THE_PROXY
 async def test_an_engine_that_does_not_answer(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -290,7 +306,6 @@ async def test_an_engine_that_does_not_answer(
     assert time.monotonic() - started < _session.READ_SECONDS / 2
 
 
-@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("socket_is_left", [False, True], ids=["no socket", "a socket of nobody"])
 async def test_an_engine_that_is_gone_when_it_is_known(
     proxy: FaultProxy, test_label: str, *, socket_is_left: bool
@@ -315,7 +330,6 @@ async def test_an_engine_that_is_gone_when_it_is_known(
         release_engine(engine)
 
 
-@FAULT_OF_THE_PROXY
 async def test_an_engine_that_goes_while_a_container_is_made(
     proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,6 @@ def check_addresses(tmp_path: Path) -> None:
     assert "secret" not in str(engine_address({**none, "DOCKER_HOST": "tcp://user:secret@h:1"}))
 
 
-@pytest.mark.nightly("which address is whose, our own code decides", except_on="docker29")
 async def test_two_engines_at_once(
     proxy: FaultProxy, engine: ContainerEngine, test_label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +151,6 @@ assert len(codes) == 60
 """
 
 
-@pytest.mark.nightly("sixty containers at once; the threads that race are ours", except_on="docker29")
 async def test_sixty_first_uses_at_once(engine: ContainerEngine) -> None:
     """In a new process sixty threads, each with a loop of its own, begin at the same time, and all run (PITFALL 55)."""
     root = str(Path(__file__).parents[3])
@@ -163,7 +161,6 @@ async def test_sixty_first_uses_at_once(engine: ContainerEngine) -> None:
     assert done.stdout.startswith(b"60 []")
 
 
-@pytest.mark.nightly("forty containers at once; the threads and connections are ours", except_on="docker29")
 @pytest.mark.parametrize("stream_output", [False, True])
 async def test_many_watched(proxy: FaultProxy, test_label: str, *, stream_output: bool) -> None:
     """Forty containers need at most three connections and a thread between them, and one more each for their output."""

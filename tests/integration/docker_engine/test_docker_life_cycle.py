@@ -46,6 +46,7 @@ async def kill(identifier: str, grace_seconds: float) -> None:
         await close_workload(workload)
 
 
+@pytest.mark.differs_between_engines("the answer to a signal when the container has just ended")
 @pytest.mark.parametrize(
     ("script", "grace_seconds", "code"), [(FOREVER, WAIT_SECONDS, 7), (DEAF, 1, 137)], ids=["obedient", "deaf"]
 )
@@ -70,6 +71,7 @@ async def test_kill(client: docker.DockerClient, test_label: str, script: str, g
     assert result.reason is (Reason.KILLED if code == 137 else Reason.ERROR)
 
 
+@pytest.mark.differs_between_engines("the words for the states of a container: exited or stopped")
 async def test_status_and_not_found(client: docker.DockerClient, test_label: str) -> None:
     """Each state of a container has its word, under its id, the beginning of that and its name."""
     for code, expected in ((0, WorkloadStatus.SUCCEEDED), (3, WorkloadStatus.FAILED)):

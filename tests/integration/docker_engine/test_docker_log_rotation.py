@@ -11,7 +11,7 @@ import anyio.to_thread
 import pytest
 
 from infrablocks import DockerContainer
-from tests.engines import images
+from tests.engines import CONTAINER_ENGINES, images
 from tests.integration.docker_engine.driving import Identifier, Lines, run, settings, until
 from tests.integration.own_containers import LABEL
 
@@ -53,7 +53,16 @@ def kept(client: docker.DockerClient, identifier: str) -> list[str]:
     return log.decode().splitlines(keepends=True)
 
 
-@pytest.mark.parametrize("driver", ["json-file", "local"])
+@pytest.mark.differs_between_engines("what is left of a rotated log")
+@pytest.mark.parametrize(
+    ("engine", "driver"),
+    [
+        *((name, "json-file") for name in CONTAINER_ENGINES),
+        ("docker20", "local"),
+        ("docker29", "local"),
+    ],  # Docker's own
+    indirect=["engine"],
+)
 @pytest.mark.parametrize(
     ("first", "many"), [(20, 40), (400, 430), (100, 2000)], ids=["whole", "begins later", "begins after the cut"]
 )
@@ -68,8 +77,6 @@ async def test_rotated_while_cut(
     many: int,
 ) -> None:
     """Lines that the engine still has come once, in order; one warning says so where the next ones are gone."""
-    if driver == "local" and engine.name == "podman":
-        pytest.skip("Podman has no log driver of this name")
     caplog.set_level(logging.WARNING)
     identifier, results = Identifier(), list[Any]()
     lines = Lines(lambda line: cut() if line == printed(first)[0] else None)
@@ -123,6 +130,7 @@ def after(lines: int) -> str:
     return f'{{"version":1,"lines":{{"stdout":{lines},"stderr":0}}}}'
 
 
+@pytest.mark.differs_between_engines("what is left of a rotated log, and what the engine tells of its limits")
 @pytest.mark.parametrize(("last", "delivered", "lost"), [(20, 10, False), (2000, 1900, True)], ids=["whole", "rotated"])
 async def test_attached_after_a_cursor(
     engine: ContainerEngine,

@@ -48,6 +48,7 @@ async def test_streams_are_kept_apart(engine: ContainerEngine, test_label: str) 
     assert lines.text("stderr") == "err 1\nerr 2\nerr 3\n"
 
 
+@pytest.mark.differs_between_engines("long lines in the log: kept, or without their newline")
 @pytest.mark.parametrize("driver", ["local", "json-file"])
 async def test_bytes_are_exact(daemon: DockerDaemon, test_label: str, driver: str) -> None:
     """Blanks, empty lines, long lines, characters of several bytes and a last line without newline (23, 24)."""
@@ -74,6 +75,7 @@ async def test_what_is_not_utf8(engine: ContainerEngine, test_label: str) -> Non
     assert lines.text("stdout") == "a�b\n"
 
 
+@pytest.mark.differs_between_engines("the stream of a terminal: raw, or in frames")
 async def test_a_terminal(engine: ContainerEngine, test_label: str) -> None:
     """A container with a terminal prints everything on stdout."""
     lines = Lines()
@@ -99,6 +101,7 @@ async def test_much_output(engine: ContainerEngine, test_label: str) -> None:
     assert size == 30_000_000
 
 
+@pytest.mark.differs_between_engines("the format of logs")
 async def test_cut_streams_are_resumed(proxy: FaultProxy, client: docker.DockerClient, test_label: str) -> None:
     """1,000 numbered lines with 5 cuts arrive once, in order (PITFALL 15)."""
     cuts: list[int] = []
@@ -184,6 +187,7 @@ async def test_requests_of_a_run(proxy: FaultProxy, test_label: str) -> None:
     assert proxy.count("/containers/json") <= (time.monotonic() - begun) / 3  # the first one after three seconds
 
 
+@pytest.mark.differs_between_engines("the format of logs")
 async def test_attach_gives_the_output_from_the_beginning(engine: ContainerEngine, test_label: str) -> None:
     """A container that another agent made is watched to the same result and output."""
     first, second = Lines(), Lines()

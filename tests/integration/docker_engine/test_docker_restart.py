@@ -28,9 +28,6 @@ pytestmark = [
     pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True),
 ]
 
-FAULT_OF_THE_PROXY = pytest.mark.nightly(
-    "the proxy makes the fault; what follows is our own code", except_on="docker29"
-)
 # It prints lines, also while the engine is away, until a file says that it is to end.
 COUNTING = "i=0; until [ -e /end ]; do i=$((i+1)); echo line $i; sleep 0.05; done; echo end $i; exit 3"
 
@@ -53,6 +50,7 @@ def is_whole(text: str) -> bool:
     return lines == [f"line {number}" for number in range(1, len(lines) + 1)] and last == f"end {len(lines)}"
 
 
+@pytest.mark.differs_between_engines("what a restart of the engine does to streams and containers")
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "killed"])
 async def test_with_live_restore(restartable_daemon: DockerDaemon, test_label: str, *, crash: bool) -> None:
     """Containers go on, and so do their runs: the right status and the whole output (PITFALL 16)."""
@@ -80,6 +78,7 @@ async def test_with_live_restore(restartable_daemon: DockerDaemon, test_label: s
     assert silent.lines == []
 
 
+@pytest.mark.differs_between_engines("what a restart of the engine does to streams and containers")
 async def test_without_live_restore(restartable_daemon: DockerDaemon, test_label: str) -> None:
     """The engine ends the container; its code and all its output are told, and it is not taken for removed."""
     daemon, lines = restartable_daemon, Lines()
@@ -96,10 +95,11 @@ async def test_without_live_restore(restartable_daemon: DockerDaemon, test_label
     assert lines.text("stdout") == "running\ntold to end\n"
 
 
-@pytest.mark.engines("podman")
-async def test_podman_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.differs_between_engines("what a restart of the engine does to streams and containers")
+@pytest.mark.parametrize("name", ["podman", "podman5"])
+async def test_podman_restarts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Podman's containers do not belong to its service, and the run finds the end of its own."""
-    podman = cast("ContainerEngine", require("podman"))
+    podman = cast("ContainerEngine", require(name))
     monkeypatch.setenv("DOCKER_HOST", podman.docker_host)
     lines, identifier = Lines(), Identifier()
 
@@ -116,7 +116,6 @@ async def test_podman_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_whole(lines.text("stdout"))
 
 
-@FAULT_OF_THE_PROXY
 async def test_events_that_are_cut(proxy: FaultProxy, engine: ContainerEngine, test_label: str) -> None:
     """The end is seen although the stream of events is cut again and again, with few requests (PITFALL 12)."""
     stop, identifier = anyio.Event(), Identifier()
@@ -140,7 +139,6 @@ async def test_events_that_are_cut(proxy: FaultProxy, engine: ContainerEngine, t
     assert len(proxy.requests) < 60 + 10 * (time.monotonic() - begun)
 
 
-@FAULT_OF_THE_PROXY
 async def test_an_engine_that_stays_away(proxy: FaultProxy, test_label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run gives up in the end, and its message says how to go on."""
     monkeypatch.setattr("infrablocks.docker._events.GIVE_UP_SECONDS", 1.0)
@@ -158,7 +156,6 @@ async def test_an_engine_that_stays_away(proxy: FaultProxy, test_label: str, mon
     assert "Could not connect to Docker" in str(caught.value)
 
 
-@FAULT_OF_THE_PROXY
 async def test_lists_that_fail_where_there_are_no_events(proxy: FaultProxy, test_label: str) -> None:
     """An engine without events that cannot be asked for a while either is asked again."""
     proxy.fail("/events")
@@ -171,7 +168,6 @@ async def test_lists_that_fail_where_there_are_no_events(proxy: FaultProxy, test
     assert result.status_code == 3
 
 
-@FAULT_OF_THE_PROXY
 @pytest.mark.parametrize("fault", ["refused", "silent"])
 async def test_events_that_do_not_come(proxy: FaultProxy, test_label: str, fault: str) -> None:
     """An engine without events, or whose events are silent, is asked for its containers now and then (PITFALL 11)."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
-from tests.engines import prefect_image, require
+from tests.engines import CONTAINER_ENGINES, prefect_image, require
 from tests.integration.prefect_runs.forwarder import forwarded
 from tests.integration.prefect_runs.server_fixtures import api, flows, server
 
@@ -101,13 +101,13 @@ def processes(agent: RunningAgent, flows: Path) -> RunningAgent:
     return agent
 
 
-_at_night = pytest.mark.nightly("a flow run takes seconds of processor time; process and docker29 show the same")
+_at_night = pytest.mark.nightly("it runs alone, as it uses two groups of engines; process and docker29 show the same")
 
 
 @pytest.fixture(
     params=[
         *("process", "docker29"),
-        *(pytest.param(name, marks=_at_night) for name in ("docker20", "podman", "kubernetes")),
+        *(pytest.param(name, marks=_at_night) for name in (*CONTAINER_ENGINES, "kubernetes") if name != "docker29"),
     ]
 )
 def any_kind(

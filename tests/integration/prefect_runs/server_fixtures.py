@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,7 +13,6 @@ from tests.integration.prefect_runs.flow_runs import FLOWS, PrefectApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.engines.prefect_server import PrefectServer
 
@@ -32,9 +33,10 @@ def api(server: PrefectServer) -> Iterator[PrefectApi]:
 
 
 @pytest.fixture
-def flows(tmp_path: Path) -> Path:
-    """The directory of `flows.py`."""
-    directory = tmp_path / "flows"
-    directory.mkdir()
-    (directory / "flows.py").write_text(FLOWS)
-    return directory
+def flows() -> Iterator[Path]:
+    """The directory of `flows.py`, which the user of a rootless engine may enter; nobody may enter those of pytest."""
+    with tempfile.TemporaryDirectory(prefix="ib-flows-", dir="/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / "flows.py").write_text(FLOWS)
+        yield directory

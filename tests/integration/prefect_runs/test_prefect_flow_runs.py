@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from infrablocks import DockerContainer, KubernetesClusterConfig, KubernetesJob, Process, Reason
 from infrablocks.submission import submit_flow_run
-from tests.engines import prefect_image
+from tests.engines import CONTAINER_ENGINES, prefect_image, require
 from tests.integration.prefect_runs.forwarder import forwarded
 
 if TYPE_CHECKING:
@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
-_one_engine = pytest.mark.nightly(
-    "a flow run takes seconds of processor time, and on the other engines shows the same", except_on="docker29"
-)
+_at_night = pytest.mark.nightly("it runs alone, as it uses two groups of engines; docker29 shows the same")
 _one_flow_run = pytest.mark.nightly(
     "it runs alone, as it uses two engines; that a flow run is completed through a Job is in the gate"
 )
+
+
+@pytest.fixture(
+    params=["docker29", *(pytest.param(name, marks=_at_night) for name in CONTAINER_ENGINES if name != "docker29")]
+)
+def engine(request: pytest.FixtureRequest) -> ContainerEngine:
+    """Each container engine in turn."""
+    return cast("ContainerEngine", require(request.param))
 
 
 @pytest.fixture
@@ -110,7 +116,6 @@ def test_a_process_that_breaks_off(process: Process, api: PrefectApi, flows: Pat
     assert api.state(flow_run)[0] == "RUNNING"
 
 
-@_one_engine
 def test_a_container_completes_a_flow_run(container: DockerContainer, api: PrefectApi) -> None:
     """A flow run that goes through a container is completed on the server."""
     flow_run = api.flow_run(api.deployment("succeeds", "/flows"))
@@ -121,7 +126,6 @@ def test_a_container_completes_a_flow_run(container: DockerContainer, api: Prefe
     assert api.state(flow_run)[:2] == ("COMPLETED", "Completed")
 
 
-@_one_engine
 def test_a_failing_flow_in_a_container(container: DockerContainer, api: PrefectApi) -> None:
     """A flow that raises is failed on the server; Prefect's engine, which has said so there, itself ends well."""
     flow_run = api.flow_run(api.deployment("fails", "/flows"))
@@ -132,7 +136,6 @@ def test_a_failing_flow_in_a_container(container: DockerContainer, api: PrefectA
     assert api.state(flow_run)[0] == "FAILED"
 
 
-@_one_engine
 def test_a_container_that_breaks_off(container: DockerContainer, api: PrefectApi) -> None:
     """What ends without a word to the server has its own code and reason, and to the server it still runs."""
     flow_run = api.flow_run(api.deployment("breaks_off", "/flows"))
@@ -143,7 +146,7 @@ def test_a_container_that_breaks_off(container: DockerContainer, api: PrefectApi
     assert api.state(flow_run)[0] == "RUNNING"
 
 
-@_one_engine
+@pytest.mark.denied_to_rootless("a container on a bridge does not reach the loopback of its machine, the only address")
 def test_a_container_on_a_bridge_completes_a_flow_run(
     container: DockerContainer, engine: ContainerEngine, server: PrefectServer, api: PrefectApi
 ) -> None:
