@@ -27,6 +27,11 @@ import pytest
 @pytest.mark.parametrize("engine", ["docker29"])
 def test_memory(engine): pytest.skip("it is busy")
 """
+OF_THE_KIT = """
+import infrablocks.testing
+
+exec(compile("import pytest\\ndef test_kit(): pytest.skip('not for this kind')", infrablocks.testing.__file__, "exec"))
+"""
 
 
 def test_one_that_is_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +51,9 @@ def test_any_other_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "it is busy" in printed
     monkeypatch.delenv("CI")
     assert "1 skipped" in pytest_on(OTHER, tmp_path, *PLUGIN).stdout
+
+
+def test_a_check_of_the_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that says that it is not for this kind of block may be skipped."""
+    monkeypatch.setenv("CI", "true")
+    assert "1 skipped" in pytest_on(OF_THE_KIT, tmp_path, *PLUGIN).stdout

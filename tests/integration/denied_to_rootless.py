@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import infrablocks.testing
 from tests.engines import podman_rootless
 from tests.nightly import parameters_of
 
@@ -41,8 +42,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _is_the_kits(report: pytest.TestReport) -> bool:
     """Tell whether a check of `infrablocks.testing` says that it is not for this kind of block."""
-    place = report.longrepr[0] if isinstance(report.longrepr, tuple) else ""
-    return Path(place).parent.name == "testing"
+    folder = Path(infrablocks.testing.__file__).parent
+    return isinstance(report.longrepr, tuple) and Path(report.longrepr[0]).resolve().is_relative_to(folder)
 
 
 def _reason(item: pytest.Item) -> str | None:
