@@ -42,7 +42,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _is_the_kits(report: pytest.TestReport) -> bool:
     """Tell whether a check of `infrablocks.testing` says that it is not for this kind of block."""
-    folder = Path(infrablocks.testing.__file__).parent
+    folder = Path(infrablocks.testing.__file__).resolve().parent
     return isinstance(report.longrepr, tuple) and Path(report.longrepr[0]).resolve().is_relative_to(folder)
 
 
