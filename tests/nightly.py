@@ -3,9 +3,9 @@
 There are two rules:
 
 - A test that costs minutes and finds little carries the marker ``nightly``, whose text says why.
-- Docker 29, Podman 5.8 and the server of Prefect 3, the engines of today, run every other test. Docker 20.10, Podman 4.3
-  and the server of Prefect 2 run those with the marker ``differs_between_engines``, whose text says what differs, and
-  leave the rest to the night: a fault of our own code shows on the engines of today.
+- Docker 29, Podman 5.8 and the server of Prefect 3, the engines of today, run every other test. Docker 20.10, Podman
+  4.3 and the server of Prefect 2 run those with the marker ``differs_between_engines``, whose text says what differs,
+  and leave the rest to the night: a fault of our own code shows on the engines of today.
 """
 
 from __future__ import annotations
