@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,8 @@ async def test_no_file_descriptors_left() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert not problem or "file descriptors" in problem or "Too many open files" in problem
         assert children() == set()
-        assert open_files() <= before
+        if sys.version_info >= (3, 11, 4):  # before that, `Popen` itself loses what it has opened
+            assert open_files() <= before
     assert await block.run()
     (Path(os.environ["INFRABLOCKS_HOME"]) / "runs").rmdir()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import anyio
 import pytest
 
 from infrablocks import Process, WorkloadStatus
+from infrablocks.process._temporary_folder import remove_folder
 from tests.processes import is_alive
 
 pytestmark = pytest.mark.anyio
@@ -53,3 +55,16 @@ async def test_the_agent_removes_the_folder_of_a_process_that_another_call_kills
         await Process().kill(pid)
     assert not folder.exists()
     assert "could not be removed" not in caplog.text
+
+
+def test_no_file_descriptors_left(tmp_path: Path) -> None:
+    """An empty folder, as that of a run that could not be started, is removed also where no file can be opened."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        remove_folder(empty)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not empty.exists()

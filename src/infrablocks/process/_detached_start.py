@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import marshal
 import os
-import shutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.abc import InspectLoader
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from infrablocks.exceptions import WorkloadCreationError
 from infrablocks.process._old_run_folders import remove_old_folders
 from infrablocks.process._run_folder import make_run_folder, record_text
 from infrablocks.process._spawn import problem_text
-from infrablocks.process._temporary_folder import make_temporary_folder
+from infrablocks.process._temporary_folder import make_temporary_folder, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,9 +59,9 @@ def start_detached(settings: ProcessSettings, name: str | None, created_at: date
         config["record"] = record_text(name, created_at, settings.output_limit, temporary_dir)
         return _start_supervisor(config)
     except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if temporary_dir is not None:
-            shutil.rmtree(temporary_dir, ignore_errors=True)
+        for path in filter(None, (folder, temporary_dir)):
+            with suppress(OSError):
+                remove_folder(path)
         if isinstance(error, OSError | ValueError):
             raise WorkloadCreationError(problem_text(settings, environment, error)) from error
         raise

@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infrablocks._environment import inherited_environment
 from infrablocks.exceptions import WorkloadCreationError
-from infrablocks.process._temporary_folder import make_temporary_folder
+from infrablocks.process._temporary_folder import make_temporary_folder, remove_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,8 @@ def spawn(settings: ProcessSettings) -> tuple[subprocess.Popen[bytes], Path | No
         return _popen(settings, environment, temporary_dir or settings.working_dir), temporary_dir
     except (OSError, ValueError) as error:
         if temporary_dir is not None:
-            shutil.rmtree(temporary_dir, ignore_errors=True)
+            with suppress(OSError):
+                remove_folder(temporary_dir)
         raise WorkloadCreationError(problem_text(settings, environment, error)) from error
 
 

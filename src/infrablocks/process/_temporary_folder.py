@@ -22,6 +22,18 @@ def make_temporary_folder() -> str:
     return tempfile.mkdtemp(prefix=_PREFIX)
 
 
+def remove_folder(path: str | os.PathLike[str]) -> None:
+    """Remove a folder and all in it; an empty one also where no file descriptor is left.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    try:
+        os.rmdir(path)  # noqa: PTH106 (most are empty, and to find that out costs more than this)
+    except OSError:
+        shutil.rmtree(path)
+
+
 def remove_temporary_folder(path: str | None) -> None:
     """Remove a folder that a record names. What cannot be one that was made above is left alone.
 

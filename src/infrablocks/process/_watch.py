@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 import threading
 import time
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from infrablocks.process._pipes import PipeCopy
 from infrablocks.process._record import RunRecord, find_record, record_of
 from infrablocks.process._result import process_result
 from infrablocks.process._spawn import spawn
+from infrablocks.process._temporary_folder import remove_folder
 from infrablocks.process._watch_keys import started_key
 
 if TYPE_CHECKING:
@@ -238,10 +238,7 @@ async def kill_group(record: RunRecord, grace_seconds: float) -> None:
 
 def _remove_folder(folder: Path) -> None:
     try:
-        try:
-            folder.rmdir()  # most are empty, and to find that out costs more than this
-        except OSError:
-            shutil.rmtree(folder)
+        remove_folder(folder)
     except OSError as error:
         logger.warning("The temporary folder %s could not be removed: %s", folder, error)
 
