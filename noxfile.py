@@ -115,15 +115,12 @@ def typing(session: nox.Session) -> None:
 @_timed
 def tests(session: nox.Session) -> None:
     """Run the tests with the newest dependencies: all on the oldest and the newest Python, else what may differ."""
-    if session.python not in pythons.UPCOMING:
+    try:
         session.install("--upgrade", *_wheel(session), *_group("tests"))
         _unit_tests(session)
-        return
-    try:
-        # Where a package has no wheel yet, a build could take long.
-        session.install("--only-binary", ":all:", "--upgrade", *_wheel(session), *_group("tests"))
-        _unit_tests(session)
     except nox.command.CommandFailed:
+        if session.python not in pythons.UPCOMING:
+            raise
         _note({"shown": session.name})
         session.skip(f"failed, which is only shown: Python {session.python} is not supported yet")
 
