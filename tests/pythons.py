@@ -24,11 +24,9 @@ REASONS = {
     "output": "threads and pipes",
     "process": "child processes, their watching, and signals",
     "reap": "processes that outlive their program",
-    "stores": "SQLite, and files that many processes use",
     "test_environment.py": "what a child process inherits",
     "test_life_cycle.py": "tasks, threads and what the garbage collector counts",
     "test_news.py": "threads that wake an event loop, and forks",
-    "test_shell.py": "the quoting of a command",
     "test_sync_compatible.py": "event loops, and how they are begun",
     "test_threads.py": "threads, event loops and the end of the interpreter",
 }
