@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,15 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is that of the test, and caches are its own."""
     monkeypatch.setenv(STATE, str(tmp_path / "engines"))
     monkeypatch.setenv("INFRABLOCKS_ENGINES_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _ensurepip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's newer Pythons have none, of which `.ci/run` would speak first."""
+    if find_spec("ensurepip") is None:
+        (tmp_path / "modules").mkdir()
+        (tmp_path / "modules" / "ensurepip.py").touch()
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
 
 
 def ci_run(*before: str, sessions: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
