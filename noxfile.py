@@ -187,7 +187,7 @@ def left_out(session: nox.Session) -> None:
 @_timed
 def gate(session: nox.Session) -> None:
     """Check that `.ci/run` fails, and says where, when something of each kind is broken."""
-    session.install(*_group("tests"))
+    session.install("--upgrade", *_wheel(session), *_group("tests"))
     _pytest(session, *(session.posargs or ["tests/gate"]))
 
 
