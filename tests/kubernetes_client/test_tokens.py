@@ -92,6 +92,7 @@ def test_a_token_that_cannot_be_sent(token: str) -> None:
 @pytest.mark.parametrize(
     ("user", "message"),
     [
+        ({"token": 0}, "token is of the type int and not text: put it in quotes"),
         ({"token": 5}, "token is of the type int and not text: put it in quotes"),
         ({"token": [SECRET]}, "token is of the type list and not text"),
         ({"token": " \n"}, "token holds nothing but whitespace"),

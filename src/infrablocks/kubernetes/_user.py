@@ -13,6 +13,7 @@ from infrablocks._credentials import basic_authorization, bearer_token, checked_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_EMPTY: Mapping[str, object] = {"as-groups": [], "as-user-extra": {}}
 _WITHOUT_USER = ("as-uid", "as-groups", "as-user-extra")
 # A header's value may hold a tab.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -29,10 +30,15 @@ def check_user(user: Mapping[str, Any]) -> None:
     Raises:
         ValueError: They cannot be sent; the message names the field and shows no value.
     """
-    if user.get("token"):
+    if is_given(user, "token"):
         bearer_token(user["token"], "token")
     basic_credentials(user)
     impersonation_headers(user)
+
+
+def is_given(user: Mapping[str, Any], field: str) -> bool:
+    """Say whether a field has a value: what kubectl leaves out is none, a zero or `false` of YAML is one."""
+    return user.get(field) not in (None, _EMPTY.get(field, ""))
 
 
 def basic_credentials(user: Mapping[str, Any]) -> str | None:
@@ -56,15 +62,15 @@ def impersonation_headers(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...
     Raises:
         ValueError: They do not fit; the message names the field.
     """
-    if not user.get("as"):
-        if alone := next((field for field in _WITHOUT_USER if user.get(field)), None):
+    if not is_given(user, "as"):
+        if alone := next((field for field in _WITHOUT_USER if is_given(user, field)), None):
             raise ValueError(f"{alone} is given without `as`: name the user to impersonate there")
         return ()
     headers = [("Impersonate-User", _value(user["as"], "as"))]
-    if user.get("as-uid"):
+    if is_given(user, "as-uid"):
         headers.append(("Impersonate-Uid", _value(user["as-uid"], "as-uid")))
     headers += [("Impersonate-Group", group) for group in _values(user.get("as-groups"), "as-groups")]
-    extra = user.get("as-user-extra") or {}
+    extra = user["as-user-extra"] if is_given(user, "as-user-extra") else {}
     if not isinstance(extra, dict):
         raise ValueError("as-user-extra is not a mapping of names to lists of texts")  # noqa: TRY004
     for key, values in extra.items():
