@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import pytest
 from kubernetes.client import CoreV1Api
+from kubernetes.stream import portforward, stream
 from pydantic import ValidationError
 
 from infrablocks import InfrastructureNotAvailable, InvalidSettings, KubernetesJob, UnsupportedOperation
@@ -80,6 +81,18 @@ def test_the_sdk(plain_server: ApiServer) -> None:
     check_all(plain_server, 3)
     with pytest.raises(UnsupportedOperation, match=r"context 'here' impersonates another one .* Use `get_api_client`"):
         config.configure_client()
+
+
+def test_websockets_of_the_sdk(plain_server: ApiServer) -> None:
+    """A WebSocket of the SDK carries none of these headers, so that it is refused; other calls go on."""
+    config = cluster_config(plain_server, user={"token": "t0ken", **AS})
+    with KubernetesJob(cluster_config=config).get_client() as core:
+        with pytest.raises(UnsupportedOperation, match="WebSockets of the Kubernetes SDK cannot impersonate"):
+            stream(core.connect_get_namespaced_pod_exec, "p", "default", command=["true"])
+        with pytest.raises(UnsupportedOperation, match="WebSockets of the Kubernetes SDK cannot impersonate"):
+            portforward(core.connect_get_namespaced_pod_portforward, "p", "default", ports="80")
+        core.list_namespaced_pod("default")
+    check_all(plain_server, 1)
 
 
 def test_the_dry_run(plain_server: ApiServer) -> None:

@@ -47,8 +47,12 @@ def sdk_client(config: KubernetesClusterConfig | None) -> ApiClient:
 
     from infrablocks.kubernetes._transport import add_headers, proxy_checked  # noqa: PLC0415 - loads the SDK
 
-    client = proxy_checked(lambda: ApiClient(configuration))
-    add_headers(client.rest_client.pool_manager, impersonation_headers(access.user))
+    if not (headers := impersonation_headers(access.user)):
+        return proxy_checked(lambda: ApiClient(configuration))
+    from infrablocks.kubernetes._impersonating_client import ImpersonatingClient  # noqa: PLC0415 - loads the SDK
+
+    client = proxy_checked(lambda: ImpersonatingClient(configuration))
+    add_headers(client.rest_client.pool_manager, headers)
     return client
 
 

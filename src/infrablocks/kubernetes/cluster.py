@@ -95,7 +95,8 @@ class KubernetesClusterConfig(Block):
     def get_api_client(self) -> ApiClient:
         """Make a client of the Kubernetes SDK for this cluster. The caller closes it.
 
-        It may have to run a program that the kubeconfig names; in an event loop, call it in a thread.
+        It may have to run a program that the kubeconfig names; in an event loop, call it in a thread. If the user
+        impersonates another one, `kubernetes.stream` raises UnsupportedOperation: the SDK opens WebSockets as the user.
 
         Raises:
             InfrastructureNotAvailable: The configuration gives no credentials.
