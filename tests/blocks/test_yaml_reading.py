@@ -177,6 +177,10 @@ def test_type_of_another_class() -> None:
             "timeout_seconds: !!int abc\n",
             ["1: timeout_seconds: looks like a value of the type int, but is not one; put text in quotes"],
         ),
+        (
+            "timeout_seconds: !!timestamp abc\n",
+            ["1: timeout_seconds: looks like a value of the type timestamp, but is not one; put text in quotes"],
+        ),
         ("? [a]\n: b\n", ["1: a key must be a plain value, not a mapping or a list"]),
         ("name: !hunter2\n", ['1: name: a tag (!…) is not allowed here; put a value that begins with "!" in quotes']),
         (

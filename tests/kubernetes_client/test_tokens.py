@@ -245,14 +245,17 @@ def test_a_password_in_an_address(cluster: dict[str, str]) -> None:
         assert SECRET not in shown(caught.value)
 
 
-NO_YAML = ["*{}", "!{}", "!!{} x", "&a &{} x", "'{}", '"\\q{}', "|{}", "%{}", "@{}", "{{{}"]
+NO_YAML = ["*{}", "!{}", "!!{} x", "&a &{} x", "'{}", '"\\q{}', "|{}", "%{}", "@{}", "{{{}", "!!int {}", "!!float {}",
+           "!!bool {}", "!!timestamp {}", "!!binary é{}", "!<{}> x", "!!int '' # {}"]  # fmt: skip
 
 
 @pytest.mark.parametrize("token", [form.format(SECRET) for form in NO_YAML])
-def test_a_token_that_is_no_yaml(token: str) -> None:
-    """A token without quotes that YAML takes for an alias, a tag or the like is not shown in the message."""
+def test_a_token_that_is_no_yaml(token: str, tmp_path: Path) -> None:
+    """A token that YAML takes for an alias, a tag or the like is not shown in the message, nor a value of a tag."""
     text = f"users:\n- name: u\n  user: {{token: {token}}}\nclusters: []\ncontexts: []\n"
     for config in (text, text.replace("{token: ", "\n    token: ").replace("}\nclusters", "\nclusters")):
         with pytest.raises(ValidationError) as caught:
             KubernetesClusterConfig(config=config, context_name="here")
-        assert SECRET not in shown(caught.value)
+        with pytest.raises(InfrastructureNotAvailable, match="is not valid: it is not YAML") as of_file:
+            KubernetesClusterConfig.from_file(_written(tmp_path, config))
+        assert SECRET not in shown(caught.value) + shown(of_file.value)

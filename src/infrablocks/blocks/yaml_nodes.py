@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+# For `!!bool x`, `!!timestamp x` and `!!int ""` PyYAML lets errors of Python through.
+LOAD_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError)
+"""What PyYAML raises for a text that is no YAML, or for a value that does not fit its tag. They may quote the text."""
+
 NULL_TAG = "tag:yaml.org,2002:null"
 STRING_TAG = "tag:yaml.org,2002:str"
 _MERGE_TAG = "tag:yaml.org,2002:merge"
@@ -81,7 +85,7 @@ def scalar_value(node: yaml.Node) -> Any:
         return node.value
     try:
         return SafeConstructor().construct_object(node)
-    except (ValueError, KeyError, yaml.YAMLError):
+    except LOAD_ERRORS:
         kind = node.tag.rpartition(":")[2]
         raise NodeError(
             line_of(node), f"looks like a value of the type {kind}, but is not one; put text in quotes"

@@ -37,9 +37,11 @@ def set_fields(values: dict[str, Any], model: type[BaseModel], assignments: Iter
 def _yaml(path: str, text: str) -> object:
     import yaml  # noqa: PLC0415 (its import takes long, and most calls have no --set)
 
+    from infrablocks.blocks.yaml_nodes import LOAD_ERRORS  # noqa: PLC0415 (as above)
+
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # their messages quote the value
+    except LOAD_ERRORS:
         raise WrongArguments(f"--set {path}: the value is not YAML; if it is text, quote it: '\"…\"'") from None
 
 

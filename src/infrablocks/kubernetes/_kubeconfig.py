@@ -105,18 +105,28 @@ def parse_kubeconfig(text: str) -> dict[str, Any]:
     Raises:
         ValueError: It is none; the message holds nothing of its content but the names of entries.
     """
-    import yaml  # noqa: PLC0415 - costs import time
+    from infrablocks.blocks.yaml_nodes import LOAD_ERRORS  # noqa: PLC0415 - costs import time
 
     try:
         loaded = deepcopy(_loaded(text))
-    except yaml.MarkedYAMLError as error:  # whose text quotes the lines around, which may hold a token
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        # What is in quotes is of the text: an alias or a tag may be a token that begins with `*` or `!`.
-        problem = re.sub(r"""(['"]).*""", "…", error.problem or "no reason given", flags=re.DOTALL)
-        raise ValueError(f"it is not YAML{line} ({problem}).") from None
-    except yaml.YAMLError:
-        raise ValueError("it is not YAML.") from None
-    return checked_kubeconfig({} if loaded is None else loaded)
+    except LOAD_ERRORS as error:
+        problem = _yaml_problem(error)
+    else:
+        return checked_kubeconfig({} if loaded is None else loaded)
+    # Not while that one is handled: it may quote a token.
+    raise ValueError(f"it is not YAML{problem}.")
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Say what is wrong, and where, without the text around it."""
+    import yaml  # noqa: PLC0415 - costs import time
+
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return ""
+    line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+    # What is in quotes is of the text: an alias or a tag may be a token that begins with `*` or `!`.
+    problem = re.sub(r"""(['"]).*""", "…", error.problem or "no reason given", flags=re.DOTALL)
+    return f"{line} ({problem})"
 
 
 @lru_cache(maxsize=4)
