@@ -233,7 +233,6 @@ def test_a_server_that_repeats_what_it_was_sent(
         {"server": "http://a:1", "proxy-url": f"ftp://me:{SECRET}@proxy:1"},
         {"server": "http://a:1", "proxy-url": f"socks5://me:{SECRET}@proxy:port"},
         {"server": f"http://me:{SECRET}@127.0.0.1:9"},
-        {"server": f"http://me:{SECRET}@127.0.0.1:port"},
     ],
 )
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.DependencyWarning")  # urllib3 does without PySocks
@@ -243,6 +242,41 @@ def test_a_password_in_an_address(cluster: dict[str, str]) -> None:
         with pytest.raises(InfrastructureNotAvailable) as caught:
             _ask(block(cluster, {}), through)
         assert SECRET not in shown(caught.value)
+
+
+@pytest.mark.parametrize("begin", ["https://", "HTTP://", "//", ""])
+def test_an_address_is_shown_without_its_password(begin: str) -> None:
+    """Also one without a scheme, which kubectl takes as well."""
+    access = _access.cluster_access(block({"server": f"{begin}me:{SECRET}@a.example:1/p@th/"}, {}))
+    assert access.address == f"{begin}a.example:1/p@th"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        f"http://me:{SECRET}@127.0.0.1:port",
+        f"http://me:{SECRET}/x@127.0.0.1:9",
+        f"https://me:{SECRET}#x@127.0.0.1:9",
+        f"http://me:{SECRET}@[::1:9",
+        f"http://me:{SECRET}@",
+        f"ftp://me:{SECRET}@127.0.0.1:9",
+        [SECRET],
+        7,
+    ],
+)
+def test_a_server_without_an_address(server: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused at once, with the name of the field and without the value, which may hold a password."""
+    message = "server of cluster 'c' is not an address such as https://HOST:6443"
+    config = kubeconfig({"server": server}, {})
+    with pytest.raises(ValidationError, match=message) as of_block:
+        KubernetesClusterConfig(config=config, context_name="here")
+    path = _written(tmp_path, config)
+    with pytest.raises(InvalidSettings, match=message) as of_file:
+        KubernetesClusterConfig.from_file(path)
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    with pytest.raises(InfrastructureNotAvailable, match=f"cannot be used: {message}") as of_environment:
+        KubernetesJob(command=["true"]).status("etl")
+    assert [one for one in (of_block, of_file, of_environment) if SECRET in shown(one.value)] == []
 
 
 NO_YAML = ["*{}", "!{}", "!!{} x", "&a &{} x", "'{}", '"\\q{}', "|{}", "%{}", "@{}", "{{{}", "!!int {}", "!!float {}",

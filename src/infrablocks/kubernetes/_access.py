@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings
 from infrablocks.kubernetes._kubeconfig import (
-    InvalidUser,
+    InvalidEntry,
     checked_kubeconfig,
     context_entries,
     kubeconfig_paths,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from infrablocks.kubernetes.cluster import KubernetesClusterConfig
 
-_USER_IN_ADDRESS = re.compile(r"//[^/?#]*@")
+_USER_IN_ADDRESS = re.compile(r"((?:\w[\w+.-]*:)?//)?[^/?#]*@")
 
 SERVICE_ACCOUNT_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token, the cluster's certificates and its namespace.
@@ -53,13 +53,18 @@ class ClusterAccess:
     @property
     def address(self) -> str:
         """The address of the API server, without a user and a password that may stand in it."""
-        return _USER_IN_ADDRESS.sub("//", str(self.cluster["server"])).rstrip("/")
+        return _user_left_out(str(self.cluster["server"])).rstrip("/")
 
     @property
     def key(self) -> str:
         """The same for two that may share connections."""
         values = [self.cluster, self.user, self.namespace]
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _user_left_out(server: str) -> str:
+    found = _USER_IN_ADDRESS.match(server)
+    return (found[1] or "") + server[found.end() :] if found else server
 
 
 def cluster_access(config: KubernetesClusterConfig | None) -> ClusterAccess:
@@ -114,7 +119,7 @@ def _access_of_kubeconfig() -> ClusterAccess:
         )
     try:
         entries = context_entries(read_kubeconfig(paths), None)
-    except InvalidUser as error:
+    except InvalidEntry as error:
         raise InfrastructureNotAvailable(f"The kubeconfig ({shown}) cannot be used: {error}") from None
     except ValueError as error:
         raise InfrastructureNotAvailable(

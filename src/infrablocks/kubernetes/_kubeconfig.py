@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from infrablocks._home import expand_home
 from infrablocks.exceptions import InfrastructureNotAvailable, InvalidSettings
@@ -32,8 +33,8 @@ _FILES = {
 _ENTRIES = {"clusters": "cluster", "contexts": "context", "users": "user"}
 
 
-class InvalidUser(ValueError):
-    """The user of a context has credentials that no request can carry; the message names the field, and no value."""
+class InvalidEntry(ValueError):
+    """The cluster or the user of a context has a value that cannot be used. The message names the field, no value."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def context_entries(config: Mapping[str, Any], context_name: str | None) -> Cont
         context_name: Which context; None: the current one.
 
     Raises:
-        InvalidUser: The credentials of its user cannot be sent.
+        InvalidEntry: Its server has no address, or the credentials of its user cannot be sent.
         ValueError: There is no such context, or its cluster or user is missing; the message says what there is.
     """
     name = context_name or config.get("current-context")
@@ -179,6 +180,8 @@ def context_entries(config: Mapping[str, Any], context_name: str | None) -> Cont
     cluster = _entry(config, "clusters", str(context.get("cluster") or ""))
     if cluster is None or not cluster.get("server"):
         raise ValueError(f"Context {name!r} names cluster {context.get('cluster')!r}, of which there is no server.")
+    if not _is_address(cluster["server"]):
+        raise InvalidEntry(f"server of cluster {context['cluster']!r} is not an address such as https://HOST:6443.")
     user_name = context.get("user")
     user = _entry(config, "users", str(user_name)) if user_name else {}
     if user is None:
@@ -186,8 +189,20 @@ def context_entries(config: Mapping[str, Any], context_name: str | None) -> Cont
     try:
         check_user(user)
     except ValueError as error:
-        raise InvalidUser(f"user {user_name!r} of context {name!r}: {error}.") from None
+        raise InvalidEntry(f"user {user_name!r} of context {name!r}: {error}.") from None
     return ContextEntries(str(name), cluster, user, context.get("namespace"))
+
+
+def _is_address(server: object) -> bool:
+    """Say whether this is an address: without a check, an error of urllib3 may quote a password that stands in it."""
+    if not isinstance(server, str):
+        return False
+    try:
+        parts = urlsplit(server if "//" in server else f"//{server}")
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        return False
+    return bool(parts.hostname) and parts.scheme in {"", "http", "https"}
 
 
 def context_names(config: Mapping[str, Any]) -> list[str]:
