@@ -203,6 +203,10 @@ def test_an_auth_provider(plain_server: ApiServer) -> None:
         with pytest.raises(InfrastructureNotAvailable, match=f"The token for the cluster .* {WHAT_IS_WRONG}") as caught:
             _ask(config(f"e30.e30.{SECRET}\nx"), through)
         assert SECRET not in shown(caught.value)
+    user = {"auth-provider": {"name": "gcp", "config": {"access-token": "x", "expiry": SECRET}}}
+    with pytest.raises(InfrastructureNotAvailable, match="are not understood") as caught:
+        _ask(cluster_config(plain_server, user=user), "the client")
+    assert SECRET not in shown(caught.value)
     assert plain_server.requests == []
     _ask(config(f"e30.e30.{SECRET}\n"), "the client")
     assert authorizations(plain_server) == [f"Bearer e30.e30.{SECRET}"]

@@ -205,3 +205,20 @@ def test_a_password_in_an_address_is_in_no_traceback(path: str, monkeypatch: pyt
     with pytest.raises(BlockStoreError) as caught:
         Process(command=["true"]).save("name")
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "PREFECT_API_URL"])
+@pytest.mark.parametrize(
+    "begin", ["http://me:{}/x@", "http://me:{}#x@", "http://me:{}@[", "ftp://me:{}@", "socks5://{}@"]
+)
+def test_an_address_that_cannot_be_used(
+    begin: str, variable: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing quotes the password in it, and the message names the settings that may be wrong."""
+    monkeypatch.setenv(variable, f"{begin.format(SECRET)}127.0.0.1:1/api")
+
+    with pytest.raises(BlockStoreError, match="PREFECT_API_URL") as caught:
+        Process(command=["true"]).save("name")
+    chain = [caught.value, caught.value.__context__, caught.value.__cause__]
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(chain)
+    assert (_Answer.authorization, address != "") == ([], True)

@@ -126,14 +126,16 @@ def _configuration(access: ClusterAccess, credential: PluginCredential | None, *
     }
     configuration = Configuration()
     load: Any = load_kube_config_from_dict
+    problem = None
     try:
         load(kubeconfig, client_configuration=configuration, persist_config=False)
     except (ConfigException, ValueError, KeyError, TypeError, AttributeError) as error:
-        # Without its text, which may quote what it was given.
+        problem = type(error).__name__
+    if problem is not None:  # raised not while that one is handled: it may quote what it was given
         raise InfrastructureNotAvailable(
-            f"The kubeconfig's entries for the cluster at {access.address} are not understood "
-            f"({type(error).__name__}). Check them with `kubectl config view`."
-        ) from None
+            f"The kubeconfig's entries for the cluster at {access.address} are not understood ({problem}). "
+            "Check them with `kubectl config view`."
+        )
     for name, value in configuration.api_key.items():
         configuration.api_key[name] = _sendable(value, f"The token for the cluster at {access.address}")
     if not configuration.api_key and (basic := basic_credentials(access.user)):

@@ -84,16 +84,27 @@ class PrefectClient:
         httpx = self._httpx
         try:
             answer = self._answer(method, f"{self._url}{path}", json=body, params=query)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except (httpx.HTTPError, OSError) as error:
             raise BlockStoreError(
                 f"the Prefect API at {self.location} is out of reach ({type(error).__name__}): look whether the server "
                 "runs and PREFECT_API_URL is its address"
             ) from error
+        except (httpx.InvalidURL, ImportError, ValueError) as error:
+            problem = type(error).__name__
+        else:
+            return self._value_of(answer, f"{method} {path}", expected)
+        # Not while that one is handled: it may quote a password.
+        raise BlockStoreError(
+            f"the Prefect API cannot be asked ({problem}): look whether PREFECT_API_URL, and the proxy that "
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names, are addresses that httpx can use"
+        )
+
+    def _value_of(self, answer: httpx.Response, request: str, expected: Mapping[HTTPStatus, Any]) -> Any:
         for status, value in expected.items():
             if answer.status_code == status:
                 return value
         if not answer.is_success:
-            self._refused(answer, f"{method} {path}")
+            self._refused(answer, request)
         if answer.status_code == HTTPStatus.NO_CONTENT:
             return True
         try:
