@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
+import infrablocks
 from infrablocks import DockerContainer, KubernetesJob, Process
 from infrablocks.submission import prepare_for_flow_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +84,16 @@ def test_a_key_that_is_given_is_a_secret(tmp_path: Path) -> None:
     shown = [repr(block), block.preview(), (tmp_path / "block.yaml").read_text()]
     assert [text for text in shown if VALUE in text or "/a" not in text] == []
     assert VALUE in block.preview(show_secrets=True)
+
+
+def test_each_program_is_given_its_environment() -> None:
+    """Nothing in the library starts a program that inherits all there is, the key among it."""
+    started, without = [], []
+    for file in Path(infrablocks.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name("subprocess"), attr="Popen" | "run" | "check_output")):
+                    started.append(f"{file.name}:{node.lineno}")
+                    if "env" not in {keyword.arg for keyword in node.keywords}:
+                        without.append(started[-1])
+    assert (len(started) >= 5, without) == (True, [])

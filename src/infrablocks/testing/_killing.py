@@ -13,6 +13,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from infrablocks._environment import inherited_environment
 from infrablocks.base import Reason, WorkloadStatus
 from infrablocks.exceptions import InfrastructureNotFound
 from infrablocks.testing._capability import Capability
@@ -203,5 +204,11 @@ def _in_another_process(block: Infrastructure, identifier: str, seconds: float) 
     fields = block.model_dump_json(exclude_unset=True)
     told = json.dumps([sys.path, block_class.__module__, block_class.__name__, fields, identifier])
     return subprocess.run(  # noqa: S603 (a command of our own)
-        [sys.executable, "-c", _OTHER_PROCESS], input=told, capture_output=True, text=True, timeout=seconds, check=False
+        [sys.executable, "-c", _OTHER_PROCESS],
+        env=inherited_environment(),
+        input=told,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )

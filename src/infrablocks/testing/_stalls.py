@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+
+from infrablocks._environment import inherited_environment
 from anyio import to_thread
 
 if TYPE_CHECKING:
@@ -111,7 +113,8 @@ def _seconds_without_a_processor() -> Iterator[Callable[[], float]]:
 
 def _start_bare_ticker() -> subprocess.Popen[str]:
     words = [sys.executable, "-I", "-S", "-c", _BARE_TICKER]
-    ticker = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own)
+    pipe, environment = subprocess.PIPE, inherited_environment()
+    ticker = subprocess.Popen(words, env=environment, stdin=pipe, stdout=pipe, text=True)  # noqa: S603 (our own)
     assert ticker.stdout is not None  # noqa: S101 (it has a pipe)
     ticker.stdout.readline()
     return ticker
