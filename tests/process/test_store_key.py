@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,9 @@ from pydantic import SecretStr
 import infrablocks
 from infrablocks import DockerContainer, KubernetesJob, Process
 from infrablocks.submission import prepare_for_flow_run
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 pytestmark = pytest.mark.anyio
 
@@ -86,14 +89,19 @@ def test_a_key_that_is_given_is_a_secret(tmp_path: Path) -> None:
     assert VALUE in block.preview(show_secrets=True)
 
 
+def _starts_a_program(node: ast.AST) -> TypeIs[ast.Call]:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    return ast.unparse(node.func) in {f"subprocess.{name}" for name in ("Popen", "run", "call", "check_output")}
+
+
 def test_each_program_is_given_its_environment() -> None:
     """Nothing in the library starts a program that inherits all there is, the key among it."""
     started, without = [], []
     for file in Path(infrablocks.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            match node:
-                case ast.Call(func=ast.Attribute(value=ast.Name("subprocess"), attr="Popen" | "run" | "check_output")):
-                    started.append(f"{file.name}:{node.lineno}")
-                    if "env" not in {keyword.arg for keyword in node.keywords}:
-                        without.append(started[-1])
+            if _starts_a_program(node):
+                started.append(f"{file.name}:{node.lineno}")
+                if "env" not in {keyword.arg for keyword in node.keywords}:
+                    without.append(started[-1])
     assert (len(started) >= 5, without) == (True, [])

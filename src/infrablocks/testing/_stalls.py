@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+from anyio import to_thread
 
 from infrablocks._environment import inherited_environment
-from anyio import to_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
