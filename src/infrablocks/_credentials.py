@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from infrablocks._environment import MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# A shorter one may be a part of any word.
+_SHORTEST_MASKED: Final = 6
 _NO_TOKEN_CHARACTER: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -48,3 +55,16 @@ def checked_text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name} is of the type {type(value).__name__} and not text: put it in quotes")  # noqa: TRY004
     return value
+
+
+def without_credentials(answer: str, credentials: Iterable[str]) -> str:
+    """Mask the credentials of a request in its answer: a proxy or a webhook may repeat what it was sent.
+
+    Args:
+        answer: What is going to be shown.
+        credentials: The values of headers, without the word for their kind.
+    """
+    for credential in credentials:
+        if len(credential) >= _SHORTEST_MASKED:
+            answer = answer.replace(credential, MASK)
+    return answer

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import traceback
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 import requests
 from pydantic import SecretStr
 
+from infrablocks import DockerContainer, DockerRegistry
 from infrablocks.docker import _client
 from infrablocks.docker._credentials import registry_header
 from infrablocks.docker._engine_address import EngineAddress
 from infrablocks.docker._reference import parse_reference
 from infrablocks.docker._session import connect
 from infrablocks.docker._settings import RegistryCredentials
-from infrablocks.exceptions import InfrastructureNotAvailable
+from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 from tests.processes import open_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -90,3 +94,57 @@ def test_a_password_of_any_characters(password: str) -> None:
     (value,) = registry_header(parse_reference("registry.test/image"), credentials).values()
     assert json.loads(base64.urlsafe_b64decode(value))["password"] == password
     requests.utils.check_header_validity(("X-Registry-Auth", value))
+
+
+class _Repeating(BaseHTTPRequestHandler):
+    """Refuses every request with the headers that it came with, as a proxy may do."""
+
+    status: ClassVar[int]
+    kind: ClassVar[str]
+
+    def _refuse(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        ours = {"ApiVersion": "1.41", "Version": "29"}
+        text = str(self.headers) if self.kind == "text" else json.dumps({"message": str(self.headers)})
+        known = self.path.endswith("/version")
+        body = (json.dumps(ours) if known else text).encode()
+        self.send_response(200 if known else self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_DELETE = _refuse  # noqa: N815 (http.server's)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 500, 502])
+@pytest.mark.parametrize("kind", ["text", "JSON"])
+def test_an_engine_that_repeats_what_it_was_sent(
+    kind: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer with the headers is quoted without the credentials of the registry, and those of the configuration."""
+    (tmp_path / "config.json").write_text(json.dumps({"HttpHeaders": {"X-Meta": f"Bearer {SECRET}-1"}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(_Repeating, "kind", kind, raising=False)
+    monkeypatch.setattr(_Repeating, "status", status, raising=False)
+    registry = DockerRegistry(username="me", password=SECRET, registry_url="r.example")
+    header = registry_header(parse_reference("r.example/a:1"), registry.credentials())["X-Registry-Auth"]
+    shown = []
+    with HTTPServer(("127.0.0.1", 0), _Repeating) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
+        block = DockerContainer(
+            command=["true"], image="r.example/a:1", image_registry=registry, image_pull_policy="ALWAYS"
+        )
+        calls: list[Callable[[], object]] = [block.run, lambda: block.status("0a1b"), lambda: block.kill("0a1b")]
+        for call in calls:
+            try:
+                call()
+            except InfrastructureError as error:
+                shown.append("".join(traceback.format_exception(error)))
+        server.shutdown()
+    assert len(shown) == len(calls)
+    assert [text for text in shown if f"{SECRET}-1" in text or header in text] == []
+    assert status != 400 or all("********" in text for text in shown)  # otherwise not all quote the answer

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, TypeGuard
 
+from infrablocks._credentials import without_credentials
 from infrablocks._exception_chain import exception_chain
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from requests import Response
 
     from infrablocks.docker._engine_address import EngineAddress
@@ -19,6 +22,11 @@ INTERNAL_ERROR = 500
 _OF_A_PROXY = frozenset({502, 503, 504})
 
 _LONGEST_ANSWER = 1000
+
+# Any other header of a request is X-Registry-Auth, or one of Docker's config.json.
+_HEADERS_WITHOUT_CREDENTIALS = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "upgrade", "user-agent"}
+)
 
 
 class EngineRefusal(InfrastructureError):
@@ -43,6 +51,8 @@ def translated(error: Exception, address: EngineAddress) -> InfrastructureError:
     import requests.exceptions  # noqa: PLC0415
     import urllib3.exceptions  # noqa: PLC0415
 
+    if isinstance(error, docker.errors.APIError):
+        error.explanation = _without_headers(error.explanation, error.response)  # a traceback prints it
     match error:
         case InfrastructureError():
             return error
@@ -52,7 +62,7 @@ def translated(error: Exception, address: EngineAddress) -> InfrastructureError:
             missing = isinstance(error, docker.errors.ImageNotFound)
             return EngineRefusal(address, error.status_code or 0, _answer(error.explanation), image_missing=missing)
         case requests.exceptions.HTTPError() if error.response is not None:
-            status, message = error.response.status_code, _message(error.response)
+            status, message = error.response.status_code, _without_headers(_message(error.response), error.response)
             if status in _OF_A_PROXY:
                 return _lost_by_proxy(address, status, message)
             return EngineRefusal(address, status, _answer(message))
@@ -89,6 +99,14 @@ _HINTS = {
     errno.ENOENT: "Start the engine, or set DOCKER_HOST or the docker context to one that runs.",
     errno.EMFILE: "No file descriptors are left; raise `ulimit -n` or run fewer at once.",
 }
+
+
+def _without_headers(answer: str | None, response: Response | None) -> str:
+    """Mask in an answer what the headers of its request held."""
+    headers: Mapping[str, str | bytes] = getattr(getattr(response, "request", None), "headers", {})
+    credentials = [value for name, value in headers.items() if name.lower() not in _HEADERS_WITHOUT_CREDENTIALS]
+    texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in credentials]
+    return without_credentials(answer or "", [part for text in texts for part in (text, text.rpartition(" ")[2])])
 
 
 def _message(response: Response) -> str:

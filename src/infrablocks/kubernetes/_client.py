@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from infrablocks import _versions
 from infrablocks._call_count import CallCount
-from infrablocks._environment import MASK
+from infrablocks._credentials import without_credentials
 from infrablocks._pauses import Pauses
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 from infrablocks.kubernetes import _cluster_id, _configuration
@@ -33,8 +33,6 @@ _CONNECTIONS = 64
 _REPEAT_SECONDS = 20.0
 # An API server that has just started forbids everybody everything until it has read who may do what.
 _STARTING_SECONDS = 30.0
-# A shorter one may be a part of any word.
-_SHORTEST_MASKED = 6
 _USER_AGENT = f"infrablocks/{_versions.INFRABLOCKS or 'unknown'}"
 
 
@@ -200,7 +198,8 @@ class Cluster:
                 raise
             if response.status < 300:  # noqa: PLR2004 - redirects are none of the API's
                 return response
-            body = _without_credential(body_of(response), authorization)
+            credential = (authorization or "").partition(" ")[2]
+            body = without_credentials(body_of(response).decode("latin-1"), [credential]).encode("latin-1")
             error = refusal(self.address, f"{method} {path}", response.status, body, response.headers)
             if error.status == UNAUTHORIZED and not renewed:
                 connection, renewed = self._renewed(connection), True
@@ -251,9 +250,3 @@ class Cluster:
         self._connection = None
         if not future.exception():
             future.result().close_idle()
-
-
-def _without_credential(answer: bytes, authorization: str | None) -> bytes:
-    """Mask the credential in an answer that is shown: a proxy or a webhook may repeat what it was sent."""
-    credential = (authorization or "").partition(" ")[2].encode()
-    return answer.replace(credential, MASK.encode()) if len(credential) >= _SHORTEST_MASKED else answer
