@@ -71,6 +71,14 @@ def test_who_is_told(
     assert caplog.messages == ([] if warned else [text])
 
 
+@pytest.mark.parametrize("hosts", [{"db": "host-gateway"}, {**GATEWAY, "db": "host-gateway"}])
+def test_a_name_that_the_block_gives(hosts: dict[str, str]) -> None:
+    """The user has asked for it, and is warned that the container does not have it."""
+    arguments: dict[str, Any] = {"environment": {}, "extra_hosts": hosts}
+    with pytest.warns(UserWarning, match="`db` could not be automatically resolved to the address of this machine"):
+        assert without_host_gateway(arguments, PODMAN, None, logging.getLogger("x"))["extra_hosts"] is None
+
+
 def test_the_only_host() -> None:
     """Without any host left the argument is not sent."""
     arguments = {"environment": {}, "extra_hosts": GATEWAY}

@@ -36,8 +36,9 @@ def without_host_gateway(
 ) -> dict[str, Any]:
     """Leave out the host names that stand for `host-gateway`, and say so.
 
-    It is a warning where a variable of the container has the name `host.docker.internal` in its value, or where the
-    engine is too old. Elsewhere nobody needs the name, and a line of the log has to do.
+    It is a warning where the block has names of its own for it, where a variable of the container has the name
+    `host.docker.internal` in its value, or where the engine is none of Podman. Elsewhere nobody needs the name, and a
+    line of the log has to do.
 
     Args:
         arguments: What the container was to be made with.
@@ -49,9 +50,12 @@ def without_host_gateway(
         The arguments without these names.
     """
     reason = f"{facts.label} has no address for `{_HOST_GATEWAY}`: {refusal.answer}" if refusal else _too_old(facts)
-    text = f"`{HOST_GATEWAY_NAME}` could not be automatically resolved to the address of this machine: {reason}"
+    left_out = [name for name, address in arguments["extra_hosts"].items() if address == _HOST_GATEWAY]
+    names = ", ".join(f"`{name}`" for name in left_out)
+    text = f"{names} could not be automatically resolved to the address of this machine: {reason}"
     variables = arguments["environment"].values()
-    if facts.is_podman and not any(HOST_GATEWAY_NAME in value for value in variables if value):
+    is_needed = left_out != [HOST_GATEWAY_NAME] or any(HOST_GATEWAY_NAME in value for value in variables if value)
+    if facts.is_podman and not is_needed:
         logger.info("%s", text)
     else:
         warnings.warn(text, stacklevel=2)
