@@ -148,3 +148,12 @@ def test_an_engine_that_repeats_what_it_was_sent(
     assert len(shown) == len(calls)
     assert [text for text in shown if f"{SECRET}-1" in text or header in text] == []
     assert status != 400 or all("********" in text for text in shown)  # otherwise not all quote the answer
+
+
+@pytest.mark.parametrize("begin", ["tcp://me:{}@", "http://me:{}@", "https://me:{}/x@", "tcp://me:{}#x@", "me:{}@"])
+def test_an_address_with_a_password(begin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No engine takes one there: it is refused, and neither the error nor those that it comes from show it."""
+    monkeypatch.setenv("DOCKER_HOST", f"{begin.format(SECRET)}127.0.0.1:1")
+    with pytest.raises(InfrastructureNotAvailable, match=r"the address \(DOCKER_HOST\) has an '@'") as caught:
+        DockerContainer(command=["true"]).status("0a1b")
+    assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(caught.value.__context__)

@@ -139,4 +139,13 @@ def _checked(address: EngineAddress) -> EngineAddress:
         raise InfrastructureNotAvailable(
             f"Could not connect to Docker at {address}: an address begins with unix:// or tcp://."
         )
+    if scheme not in {"unix", "npipe"} and _may_hold_password(address.url):
+        raise InfrastructureNotAvailable(
+            f"Could not connect to Docker: the address ({address.origin}) has an '@', before which a password may "
+            "stand. An engine takes none there: leave it out, and protect the engine with TLS."
+        )
     return address
+
+
+def _may_hold_password(url: str) -> bool:
+    return ":" in url.partition("://")[2].rpartition("@")[0]
