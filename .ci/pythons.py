@@ -17,6 +17,8 @@ UPCOMING = ("3.15",)
 
 CACHE = "INFRABLOCKS_ENGINES_CACHE"
 
+_PATIENCE = 60.0
+
 
 def find(version: str) -> Path | None:
     """Return an interpreter of this version, or None if the machine has none.
@@ -74,8 +76,9 @@ def _starts(python: Path) -> bool:
     if not os.access(python, os.X_OK):
         return False
     try:
-        return subprocess.run([str(python), "-I", "-c", ""], capture_output=True, check=False).returncode == 0
-    except OSError:  # its loader is not there: the cache was moved
+        command = [str(python), "-I", "-c", ""]
+        return subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):  # such as a loader that is not there, as the cache was moved
         return False
 
 
