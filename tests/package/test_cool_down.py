@@ -6,15 +6,14 @@ import datetime as dt
 import json
 import os
 import subprocess
-import threading
 import tomllib
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.package.conftest import ROOT
+from tests.package.local_server import serving
 from tests.package.test_declared_imports import PROJECT, names_of
 from tests.processes import WAIT_SECONDS
 
@@ -34,16 +33,16 @@ class Index:
     def __init__(self, newer: dt.timedelta | None) -> None:
         self._ages = {"1.0": newer and dt.timedelta(days=365), "2.0": newer}
 
-    def answer(self, path: str) -> tuple[str, bytes] | None:
-        """Answer a request with a type and a content; None where there is nothing."""
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Answer a request with a status, a type and a content."""
         _, project, *file = path.split("/")
         if file == [""]:
             page = {"meta": {"api-version": "1.1"}, "name": project, "files": self._files(project)}
-            return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
+            return 200, "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
         if file and file[0].endswith(".whl.metadata"):
             version = file[0].split("-")[1]
-            return "text/plain", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n".encode()
-        return None
+            return 200, "text/plain", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n".encode()
+        return 404, "text/plain", b""
 
     def _files(self, project: str) -> list[dict[str, object]]:
         files: list[dict[str, object]] = []
@@ -57,26 +56,8 @@ class Index:
 @pytest.fixture
 def index_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of an index whose newer release is as old as the test says."""
-    index = Index(request.param)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            kind, content = index.answer(self.path) or ("text/plain", b"")
-            self.send_response(200 if content else 404)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(Index(request.param).answer) as address:
+        yield address
 
 
 def chosen(uv: str, index_url: str, name: str = _TOOL, **variables: str) -> str:

@@ -6,12 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.package.local_server import serving
 from tests.processes import WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -125,25 +124,14 @@ def environment_with(wheel: Path, uv: str, tmp_path_factory: pytest.TempPathFact
 def api_url() -> Iterator[str]:
     """The address of a Prefect API that has one block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            is_block = self.path.startswith("/api/block_types/slug/process/block_documents/name/greeting")
-            found = {"id": "1", "data": {"command": ["echo", "hello"]}, "block_document_references": {}}
-            content = json.dumps(found if is_block else {"detail": "not found"}).encode()
-            self.send_response(200 if is_block else 404)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def answer(path: str) -> tuple[int, str, bytes]:
+        is_block = path.startswith("/api/block_types/slug/process/block_documents/name/greeting")
+        found = {"id": "1", "data": {"command": ["echo", "hello"]}, "block_document_references": {}}
+        content = json.dumps(found if is_block else {"detail": "not found"}).encode()
+        return 200 if is_block else 404, "application/json", content
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/api"
-        server.shutdown()
-        thread.join()
+    with serving(answer) as address:
+        yield f"{address}/api"
 
 
 @pytest.mark.parametrize("extra", ["", "cli", "prefect", "secrets"])
