@@ -7,15 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from infrablocks._shell import command_line
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHELLS = [shell for shell in ("sh", "bash") if shutil.which(shell)]
 # Prints the program's own arguments and environment. -I: no variable of the test changes how it runs.
@@ -75,8 +72,9 @@ def test_names_that_mean_something_to_a_shell(shell: str, value: str) -> None:
 def make_program(folder: Path, name: str) -> None:
     """Make a program that prints its name, arguments and environment, whatever PATH is."""
     program = folder / name
+    # Not the environment's own Python: the path of a checkout may have spaces, which `#!` cannot have.
     program.write_text(
-        f"#!{sys.executable} -IS\nimport json, os, sys\n"
+        f"#!{Path(sys.executable).resolve()} -IS\nimport json, os, sys\n"
         f"print(json.dumps([[{name!r}, *sys.argv[1:]], dict(os.environ)]))\n"
     )
     program.chmod(0o755)

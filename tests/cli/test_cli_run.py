@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -227,9 +228,8 @@ def test_closed_and_full_streams(in_shell: Callable[[str], CompletedProcess[str]
 @pytest.fixture
 def in_shell(infrablocks: CommandLine) -> Callable[[str], CompletedProcess[str]]:
     def call(arguments: str) -> CompletedProcess[str]:
-        words = infrablocks.words()
         return subprocess.run(
-            f"{' '.join(words)} {arguments}",
+            f"{shlex.join(infrablocks.words())} {arguments}",
             capture_output=True,
             check=False,
             cwd=infrablocks.folder,

@@ -8,7 +8,8 @@ import shlex
 import subprocess
 import sys
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
@@ -19,9 +20,6 @@ from infrablocks.docker import DockerContainer
 from infrablocks.docker._command import docker_command
 from infrablocks.docker._settings import container_settings
 from tests.docker_block.facts import facts
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def shown(block: DockerContainer, *, show_secrets: bool = False, **changes: Any) -> str:
@@ -219,7 +217,8 @@ def fake_docker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with a program `docker` that prints its arguments."""
     folder = tmp_path_factory.mktemp("bin")
     program = folder / "docker"
-    program.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    # Not the environment's own Python: the path of a checkout may have spaces, which `#!` cannot have.
+    program.write_text(f"#!{Path(sys.executable).resolve()}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
     program.chmod(0o755)
     return folder
 
