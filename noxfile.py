@@ -129,7 +129,7 @@ def tests(session: nox.Session) -> None:
 @_timed
 def tests_oldest(session: nox.Session) -> None:
     """Run the tests with the oldest dependencies that pyproject.toml allows."""
-    oldest = str(Path(session.create_tmp(), "oldest.txt"))
+    oldest = _cache(session, "oldest.txt")
     resolution = ("--resolution", "lowest-direct", "--python-version", PYTHONS[0])
     compile_ = ("uv", "pip", "compile", "pyproject.toml", "--all-extras", *resolution, "--output-file", oldest)
     session.run(*compile_, "--no-header", "--quiet", external=True)
@@ -142,8 +142,8 @@ def tests_oldest(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, where every warning is fatal, and execute every snippet in it."""
     session.install("--upgrade", *_wheel(session), *_group("tests"), *_group("docs"))
-    site = str(Path(session.create_tmp(), "site"))
-    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", site, env={"NO_MKDOCS_2_WARNING": "1"})
+    site = ("--site-dir", _cache(session, "site"))
+    session.run("mkdocs", "build", "--strict", "--quiet", *site, env={"NO_MKDOCS_2_WARNING": "1"})
     _pytest(session, *(session.posargs or ["tests/docs"]))
 
 
@@ -261,9 +261,9 @@ def _pytest(session: nox.Session, *arguments: str, report: Path | None = None) -
     session.run(*limit, "python", "-m", "pytest", *own, *nightly, *arguments, env=caches, external=bool(limit))
 
 
-def _cache(session: nox.Session, tool: str) -> str:
-    """Give the folder of a cache: with `--envdir` it is not in the checkout, which may be read-only."""
-    return str(session.cache_dir.resolve() / tool)
+def _cache(session: nox.Session, name: str) -> str:
+    """Give a path in the cache of nox: with `--envdir` it is not in the checkout, which may be read-only."""
+    return str(session.cache_dir.resolve() / name)
 
 
 def _wheel(session: nox.Session) -> tuple[str, ...]:
