@@ -72,7 +72,8 @@ def shown(server: PrefectServer, slug: str, name: str) -> dict[str, Any]:
     by_name = {"block_documents": {"name": {"any_": [name]}}}
     found = httpx.post(f"{server.api_url}/block_documents/filter", json=by_name, trust_env=False)
     assert f'"{name}"' in found.text
-    events = httpx.post(f"{server.api_url}/events/filter", json={}, trust_env=False).json()["events"]
+    answered = httpx.post(f"{server.api_url}/events/filter", json={}, trust_env=False)
+    events = [] if server.name == "prefect2" else answered.json()["events"]  # that one keeps none
     own_events = json.dumps([event for event in events if name in json.dumps(event)])
     assert SECRET not in answer.text + found.text + own_events
     data: dict[str, Any] = answer.json()["data"]
@@ -211,24 +212,29 @@ def test_a_block_that_was_saved_before_is_masked_when_it_is_saved_again(server: 
     assert Appliance.load(name) == loaded == block
 
 
+# Prefect 3 has the class in a package of its own, whose fields are these.
 PREFECTS_CLASS = """
 import json
 import sys
-from prefect.blocks.core import Block
+try:
+    from prefect.blocks.kubernetes import KubernetesClusterConfig
+except ImportError:
+    from prefect.blocks.core import Block
 
-class KubernetesClusterConfig(Block):
-    _block_type_name = "Kubernetes Cluster Config"
-    _block_type_slug = "kubernetes-cluster-config"
-    config: dict
-    context_name: str
+    class KubernetesClusterConfig(Block):
+        _block_type_name = "Kubernetes Cluster Config"
+        _block_type_slug = "kubernetes-cluster-config"
+        config: dict
+        context_name: str
 """
 SAVE = "KubernetesClusterConfig(config=json.loads(sys.argv[2]), context_name='c').save(sys.argv[1])"
 LOAD = "print(json.dumps(KubernetesClusterConfig.load(sys.argv[1]).config))"
 
 
+@pytest.mark.differs_between_engines("Prefect 2 has the class of a kubeconfig, and its server had the schema first")
 def test_a_kubeconfig_that_prefect_saved(server: PrefectServer, name: str, prefect: Callable[..., str]) -> None:
     """What Prefect's own class saved in clear is not shown by us, nor by the server once it is saved from here."""
-    prefect("-c", PREFECTS_CLASS + SAVE, name, json.dumps(KUBECONFIG))
+    prefect("python", "-c", PREFECTS_CLASS + SAVE, name, json.dumps(KUBECONFIG))
 
     shown_here = current_store().load(BlockKey("kubernetes-cluster-config", name), with_secrets=False)
     assert shown_here.data == {"config": MASKED, "context_name": "c"}
@@ -237,4 +243,4 @@ def test_a_kubeconfig_that_prefect_saved(server: PrefectServer, name: str, prefe
     loaded.save(name, overwrite=True)
 
     assert shown(server, "kubernetes-cluster-config", name)["config"] == dict.fromkeys(KUBECONFIG, MASKED)
-    assert json.loads(prefect("-c", PREFECTS_CLASS + LOAD, name)) == KUBECONFIG
+    assert json.loads(prefect("python", "-c", PREFECTS_CLASS + LOAD, name)) == KUBECONFIG
