@@ -43,8 +43,16 @@ def test_from_python(environment: Environment, yaml_file: Path) -> None:
     assert done.stdout == "    lo\n\n<Reason.ERROR: 'Error'>\n"
 
 
-def test_its_own_tests(environment: Environment) -> None:
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "not event_loop",
+        pytest.param("event_loop", marks=pytest.mark.alone("the kit measures how long the event loop stalls")),
+    ],
+)
+def test_its_own_tests(environment: Environment, chosen: str) -> None:
     """The package keeps the contract, by its own test file and the kit alone."""
-    done = environment.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", cwd=PACKAGE)
+    own = ("-q", "-p", "no:cacheprovider", "--rootdir", ".", "-k", chosen)
+    done = environment.run("-m", "pytest", *own, cwd=PACKAGE)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
