@@ -301,7 +301,7 @@ class Block(BaseModel):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Give the fields for `repr` and `str`, the secrets masked."""
         for name, value in super().__repr_args__():
-            yield name, masked(value, (name,), self) if name is not None else value
+            yield name, masked(value, (name,), self._holds_secret) if name is not None else value
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> Self:

@@ -8,9 +8,9 @@ from infrablocks._environment import MASK
 from infrablocks.blocks.annotations import SECRET_TYPES, secret_paths
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from collections.abc import Callable
 
-    from infrablocks.blocks.block import Block
+    from pydantic import BaseModel
 
 Path = tuple[str | int, ...]
 
@@ -30,24 +30,24 @@ class SecretPaths:
         return self._by_name is not None and any(self._by_name(path[:end]) for end in range(1, len(path) + 1))
 
 
-def masked(value: Any, path: Path, block: Block) -> Any:
-    """Give a value for `repr`: the same, with what the block itself calls secret masked.
+def masked(value: Any, path: Path, is_secret: Callable[[Path], bool]) -> Any:
+    """Give a value for people: the same, with what is secret in it masked.
 
     Secret types are left as they are; they mask themselves.
 
     Args:
         value: The value.
         path: Where it stands in the block.
-        block: The block.
+        is_secret: Says whether a value at a path is secret.
     """
     if isinstance(value, SECRET_TYPES):
         return value
-    if value is not None and block._holds_secret(path):  # noqa: SLF001
+    if value is not None and is_secret(path):
         return MASK
     if type(value) is dict:
-        return {key: masked(below, (*path, str(key)), block) for key, below in value.items()}
+        return {key: masked(below, (*path, str(key)), is_secret) for key, below in value.items()}
     if type(value) is list or type(value) is tuple:
-        return type(value)(masked(below, (*path, number), block) for number, below in enumerate(value))
+        return type(value)(masked(below, (*path, number), is_secret) for number, below in enumerate(value))
     return value
 
 

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from infrablocks._environment import MASK
-from infrablocks.blocks.masking import SecretPaths
+from infrablocks.blocks.masking import SecretPaths, masked
 from infrablocks.blocks.registry import get_block_class
 from infrablocks.blocks.stores.store import BlockDocument, BlockKey, SecretPlace
 from infrablocks.blocks.stores.writing import TYPE_KEY
@@ -84,18 +84,8 @@ def _mask_by_type(document: BlockDocument) -> None:
         secret_paths = SecretPaths(get_block_class(document.key.type_slug))
     except BlockNotFound:  # there are only the server's masks
         return
-
-    def masked(value: Any, path: Path) -> Any:
-        if value is not None and path in secret_paths:
-            return MASK
-        if isinstance(value, dict):
-            return {key: masked(below, (*path, key)) for key, below in value.items()}
-        if isinstance(value, list):
-            return [masked(below, (*path, number)) for number, below in enumerate(value)]
-        return value
-
     for name, value in document.data.items():
-        document.data[name] = masked(value, (name,))
+        document.data[name] = masked(value, (name,), secret_paths.__contains__)
 
 
 def _take_references_out(data: dict[str, Any], found: Mapping[str, Any], inside: Path) -> dict[Path, BlockKey]:
