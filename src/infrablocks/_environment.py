@@ -163,9 +163,14 @@ def _is_setting(name: str) -> bool:
     return name.startswith("PREFECT_") and not name.startswith("PREFECT__") and name != "PREFECT_PROFILE"
 
 
-def _profile_settings(environ: Mapping[str, str]) -> Mapping[str, str]:
+def profiles_path(environ: Mapping[str, str]) -> Path:
+    """Give the path of the file with Prefect's profiles; it may begin with `~` and the name of another user."""
     home = environ.get("PREFECT_HOME") or "~/.prefect"
-    path = Path(expand_home(environ.get("PREFECT_PROFILES_PATH") or f"{home}/profiles.toml"))
+    return Path(expand_home(environ.get("PREFECT_PROFILES_PATH") or f"{home}/profiles.toml"))
+
+
+def _profile_settings(environ: Mapping[str, str]) -> Mapping[str, str]:
+    path = profiles_path(environ)
     try:
         path = path.expanduser()  # of another user, who may not be there
         status = path.stat()

@@ -7,10 +7,9 @@ import os
 import platform
 import sys
 import tomllib
-from pathlib import Path
 
 from infrablocks import _environment
-from infrablocks._home import NO_HOME, expand_home, home_directory, library_home
+from infrablocks._home import NO_HOME, home_directory, library_home
 from infrablocks.cli.checks.finding import Finding, State
 
 _LIBRARIES = ("infrablocks", "pydantic", "anyio", "docker", "kubernetes", "typer", "rich")
@@ -56,8 +55,7 @@ def prefect_settings() -> Finding:
 
 
 def _prefect_profile() -> str:
-    home = os.environ.get("PREFECT_HOME") or "~/.prefect"
-    path = Path(expand_home(os.environ.get("PREFECT_PROFILES_PATH") or f"{home}/profiles.toml")).expanduser()
+    path = _environment.profiles_path(os.environ).expanduser()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
