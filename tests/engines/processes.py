@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeGuard
 
 from tests.engines.errors import EngineError, tail
 from tests.engines.limits import PATIENCE
@@ -29,6 +29,10 @@ _MARKS = ("INFRABLOCKS_CI_RUN", STATE_VARIABLE)
 _LAUNCH = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
 
 
+# Where `stat_of` has the start time, in clock ticks since boot.
+_STARTED = 19
+
+
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -42,10 +46,8 @@ def stat_of(pid: int) -> list[str] | None:
         return None
 
 
-def _start_time(pid: int) -> int | None:
-    """Return the start time of a process in clock ticks since boot; None for one that is gone or a zombie."""
-    fields = stat_of(pid)
-    return None if fields is None or fields[0] in "ZX" else int(fields[19])
+def _is_zombie(fields: list[str]) -> bool:
+    return fields[0] in "ZX"
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ class ProcessRecord:
         Raises:
             ProcessLookupError: There is none of that pid.
         """
-        started = _start_time(pid)
-        if started is None:
+        fields = stat_of(pid)
+        if fields is None or _is_zombie(fields):
             raise ProcessLookupError(f"no process {pid}")
-        return cls(pid, started, _boot_id())
+        return cls(pid, int(fields[_STARTED]), _boot_id())
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -85,7 +87,8 @@ class ProcessRecord:
 
     def is_alive(self) -> bool:
         """Tell whether this very process still runs."""
-        return self.boot == _boot_id() and self.started == _start_time(self.pid)
+        fields = stat_of(self.pid)
+        return self._has(fields) and not _is_zombie(fields)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens if the process is gone."""
@@ -115,6 +118,10 @@ class ProcessRecord:
         if not self.wait(PATIENCE):
             raise EngineError(f"process {self.pid} survived SIGKILL; see /proc/{self.pid}/stack")
 
+    def _has(self, fields: list[str] | None) -> TypeGuard[list[str]]:
+        """Tell whether what `stat_of` gives is of this process."""
+        return fields is not None and int(fields[_STARTED]) == self.started and self.boot == _boot_id()
+
     @contextlib.contextmanager
     def _pidfd(self) -> Iterator[int | None]:
         try:
@@ -123,8 +130,9 @@ class ProcessRecord:
             yield None
             return
         try:
-            # Compared after opening: from here on the descriptor cannot come to mean another process.
-            yield descriptor if self.is_alive() else None
+            # Compared after opening: from here on the descriptor cannot come to mean another process. A zombie counts,
+            # as its other threads may run on, with all that it has open; only the descriptor knows when they end.
+            yield descriptor if self._has(stat_of(self.pid)) else None
         finally:
             os.close(descriptor)
 
