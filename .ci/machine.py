@@ -128,10 +128,13 @@ def clean_up(run: str, root: Path, grace_seconds: float = 10) -> None:
     begun = time.monotonic()
     states: set[str] = set()
     asked: set[int] = set()
-    while processes := _processes_of(run):
+    unseen = 0
+    while unseen < 2:  # noqa: PLR2004 - one look may miss a process whose program begins: it has no variables yet
+        processes = _processes_of(run)
+        unseen = 0 if processes else unseen + 1
         states |= {state for state in processes.values() if state}
         passed = time.monotonic() - begun
-        if passed > grace_seconds + _END_SECONDS:
+        if processes and passed > grace_seconds + _END_SECONDS:
             sys.stdout.write(f"=== processes that SIGKILL does not end: {sorted(processes)}\n")
             break
         if passed > grace_seconds:

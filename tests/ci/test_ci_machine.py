@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import machine
 import pytest
 from machine import RUN, STATE, clean_up, exclusive_run
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 FIRST = "0123456789abcdef" * 2
-IGNORES_SIGTERM = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +73,8 @@ def marked(run: str, command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]
     """A process that says it belongs to a run."""
     with subprocess.Popen(command, env={**os.environ, RUN: f"outer:{run}"}) as process:
         try:
+            # For a moment a program that begins has no variables.
+            wait_until(lambda: f"{RUN}=outer:{run}" in Path(f"/proc/{process.pid}/environ").read_text().split("\0"))
             yield process
         finally:
             process.kill()
@@ -153,6 +155,18 @@ def test_half_made_environments_of_a_killed_run(tmp_path: Path) -> None:
         assert [path.name for path in checkout.iterdir()] == ["src"]
 
 
+def test_a_program_that_begins_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has no variables at the first look, as its program begins, is found at the second."""
+    looks: Iterator[dict[str, str]] = iter([{}])
+    of_process = machine._variables
+    with marked("beginning", ["sleep", "300"]) as process:
+        monkeypatch.setattr(
+            machine, "_variables", lambda pid: next(looks, of_process(pid)) if pid == process.pid else of_process(pid)
+        )
+        clean_up("beginning", ROOT)
+        assert process.wait() == -signal.SIGTERM
+
+
 def test_what_a_run_has_started_is_ended(tmp_path: Path) -> None:
     """At its end no process of a run is alive, however it was started, and whatever it does about SIGTERM."""
     with exclusive_run(ROOT) as run:
@@ -164,6 +178,9 @@ def test_what_a_run_has_started_is_ended(tmp_path: Path) -> None:
         pid = int(pid_file.read_text())
         assert is_alive(pid)
     assert not is_alive(pid)
-    with marked("stubborn", IGNORES_SIGTERM) as stubborn:
+    ready = tmp_path / "ready"
+    ignores_sigterm = f"trap '' TERM; touch {ready}; while :; do sleep 0.1; done"
+    with marked("stubborn", ["sh", "-c", ignores_sigterm]) as stubborn:
+        wait_until(ready.exists)
         clean_up("stubborn", ROOT, grace_seconds=0.3)
         assert stubborn.wait() == -signal.SIGKILL
