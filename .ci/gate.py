@@ -59,14 +59,16 @@ def _check_machine(arguments: Sequence[str]) -> None:
         [version for version in versions if not arguments or f"tests-{version}" in arguments]
         for versions in (_pythons(), UPCOMING)
     )
-    if os.geteuid() == 0 and not problems and (lacking := missing([*wanted, *upcoming])):
+    lacking = missing([*wanted, *upcoming])
+    if os.geteuid() == 0 and not problems and lacking:
         _say(f"=== getting Python {', '.join(lacking)}")
         subprocess.run([sys.executable, "-m", "tests.engines.debian_pythons", *lacking], cwd=ROOT, check=False)
-    if lacking := missing(wanted):
-        problems.append(f"no Python {', '.join(lacking)}; get each with, for example: pyenv install {lacking[0]}")
+        lacking = missing(lacking)
+    if needed := [version for version in wanted if version in lacking]:
+        problems.append(f"no Python {', '.join(needed)}; get each with, for example: pyenv install {needed[0]}")
     if problems:
         raise Failed("; ".join(problems))
-    for version in missing(upcoming):
+    for version in lacking:
         _say(f"=== no Python {version}, which is not supported yet: its tests are left out")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _SLOWEST = 20
@@ -65,21 +65,25 @@ def failures(nox: Path, directory: Path) -> list[str]:
         return []
     failed = [session for session in sessions if session["result_code"] <= 0]
     names = [session["signatures"][0] if session["signatures"] else session["name"] for session in failed]
-    return [_with_causes(name, directory) for name in names]
+    return _with_causes(names, directory)
 
 
 def only_shown(directory: Path) -> list[str]:
     """Return the sessions that failed without making the gate fail, each as `failures` has it."""
-    return [_with_causes(note["shown"], directory) for note in _notes(directory) if "shown" in note]
+    return _with_causes([note["shown"] for note in _notes(directory) if "shown" in note], directory)
 
 
-def _with_causes(session: str, directory: Path) -> str:
-    causes = [test.name for test in _tests(directory) if test.failed and test.report.startswith(session)]
-    if session == "integration":
-        causes += [f"{note['action']} of {note['engine']}" for note in _notes(directory) if "error" in note]
-    if more := len(causes) - _FAILED_TESTS:
-        causes[_FAILED_TESTS:] = [f"and {more} more"] if more > 0 else []
-    return f"{session} ({', '.join(causes)})" if causes else session
+def _with_causes(sessions: Sequence[str], directory: Path) -> list[str]:
+    tests, notes = _tests(directory), _notes(directory)
+    texts = []
+    for session in sessions:
+        causes = [test.name for test in tests if test.failed and test.report.startswith(session)]
+        if session == "integration":
+            causes += [f"{note['action']} of {note['engine']}" for note in notes if "error" in note]
+        if more := len(causes) - _FAILED_TESTS:
+            causes[_FAILED_TESTS:] = [f"and {more} more"] if more > 0 else []
+        texts.append(f"{session} ({', '.join(causes)})" if causes else session)
+    return texts
 
 
 def _matters(note: dict[str, Any]) -> bool:
