@@ -30,7 +30,7 @@ def refusal(answer: str) -> EngineRefusal:
 )
 def test_which_answers_are_about_it(answer: str, *, expected: bool) -> None:
     """Only an answer with the word that was sent."""
-    assert is_refused_for_host_gateway(refusal(answer)) is expected
+    assert is_refused_for_host_gateway({"extra_hosts": GATEWAY}, refusal(answer)) is expected
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def test_which_answers_are_about_it(answer: str, *, expected: bool) -> None:
 def test_who_uses_it(hosts: dict[str, str] | None, *, expected: bool) -> None:
     """A container without the name is not made twice."""
     assert uses_host_gateway({"extra_hosts": hosts}) is expected
+    assert is_refused_for_host_gateway({"extra_hosts": hosts}, refusal(WORDS)) is expected
 
 
 @pytest.mark.parametrize(

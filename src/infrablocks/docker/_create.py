@@ -95,13 +95,10 @@ class _Creation:
         try:
             return self._subscribe_and_make()
         except EngineRefusal as error:
-            if not self._is_refused_for_host_gateway(error):
+            if not is_refused_for_host_gateway(self._arguments, error):
                 raise
             self._arguments = without_host_gateway(self._arguments, self._engine.facts, error, self._logger)
         return self._subscribe_and_make()
-
-    def _is_refused_for_host_gateway(self, error: EngineRefusal) -> bool:
-        return uses_host_gateway(self._arguments) and is_refused_for_host_gateway(error)
 
     def _subscribe_and_make(self) -> Workload:
         subscription = self._engine.events.subscribe()
@@ -209,7 +206,7 @@ class _Creation:
             if reader is not None:
                 reader.close()
             remove_container(self._engine, container_id, self._logger)
-            if isinstance(error, EngineRefusal) and not self._is_refused_for_host_gateway(error):
+            if isinstance(error, EngineRefusal) and not is_refused_for_host_gateway(self._arguments, error):
                 return self._not_started(container_id, subscription, error)
             raise
         return Container(

@@ -22,13 +22,13 @@ def uses_host_gateway(arguments: Mapping[str, Any]) -> bool:
     return _HOST_GATEWAY in (arguments.get("extra_hosts") or {}).values()
 
 
-def is_refused_for_host_gateway(error: EngineRefusal) -> bool:
+def is_refused_for_host_gateway(arguments: Mapping[str, Any], error: EngineRefusal) -> bool:
     """Tell whether an engine has refused a container because it has no address for `host-gateway`.
 
     Rootless Podman has none for the network modes `host`, `none` and `slirp4netns` on a machine that has no address but
     its loopback; before 5.3 it has none at all.
     """
-    return _HOST_GATEWAY in error.answer
+    return uses_host_gateway(arguments) and _HOST_GATEWAY in error.answer
 
 
 def without_host_gateway(
