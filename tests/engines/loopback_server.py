@@ -18,6 +18,9 @@ class LoopbackServer(Engine):
     ports: ClassVar[range]
     """One of them is its own: below those that the kernel gives to clients, so that nobody takes it in a restart."""
 
+    stop_grace: ClassVar[float] = 15
+    """How many seconds the server has to end by itself."""
+
     @property
     def port(self) -> int:
         """The port on the machine's loopback address."""
@@ -54,7 +57,7 @@ class LoopbackServer(Engine):
     def stop(self) -> None:
         """Stop the server only, gracefully; `restart` brings it back with its data."""
         if self.process is not None:
-            self.process.stop(grace=15)
+            self.process.stop(self.stop_grace)
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it again on the same port with the same data."""

@@ -1,15 +1,14 @@
 """Servers of Prefect 3 and 2, listening on a loopback port and keeping their databases in the state directory."""
 
-import http.client
 import os
 from collections.abc import Mapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
 from tests.engines import prefect_environment, prefect_image
-from tests.engines.limits import PATIENCE
-from tests.engines.loopback import LOOPBACK
+from tests.engines.loopback import LOOPBACK, answers
 from tests.engines.loopback_server import LoopbackServer
 from tests.engines.prefect_environment import PREFECT_2, PREFECT_3, PrefectEnvironment
 from tests.engines.processes import SYSTEM_PATH, ProcessRecord, launch
@@ -54,14 +53,7 @@ class PrefectServer(LoopbackServer):
         return launch([str(self.python), "-m", *self.program, *address], self.log, environment=variables)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/api/health")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return answers(self.port, "/api/health", HTTPStatus.OK)
 
     def _description(self) -> str:
         return f"version {self.environment.version}, {self.api_url}"

@@ -5,43 +5,41 @@ for the tests, all on the same port and all serving the same files. Loopback nee
 TLS; Podman's configuration names it.
 """
 
-import http.client
 import json
-import signal
 import subprocess
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 from tests.engines import images
-from tests.engines.engine import Engine, Status
 from tests.engines.errors import EngineError
-from tests.engines.limits import PATIENCE
+from tests.engines.loopback import LOOPBACK, answers
+from tests.engines.loopback_server import LoopbackServer
 from tests.engines.namespaces import Namespace
 from tests.engines.packages import install
-from tests.engines.processes import ProcessRecord, launch, pids_of_session
+from tests.engines.processes import ProcessRecord, launch
 from tests.engines.registry_client import RegistryClient
 
-REGISTRY = "127.0.0.1:15770"
+_PORT = 15770
+REGISTRY = f"{LOOPBACK}:{_PORT}"
 USER = "infrablocks"
 PASSWORD = "only-for-tests"
 REPOSITORY = "infrablocks/busybox"
 TAG = "test"
 """The image `images.busybox` is there under this name once the registry is up."""
 
-_PROGRAM = "docker-registry"
-_HOST, _PORT = REGISTRY.split(":")
 
-
-class Registry(Engine):
+class Registry(LoopbackServer):
     """Debian's docker-registry. Going down takes the images from the engines' own registry processes, too."""
 
     name = "registry"
     packages = ("docker-registry", "apache2-utils", *images.PACKAGES)
+    stop_grace = 5
 
     @property
-    def log(self) -> Path:
-        """What the process for the tests says."""
-        return self.directory / "registry.log"
+    def port(self) -> int:
+        """The port, which is the same for everybody."""
+        return _PORT
 
     @property
     def client(self) -> RegistryClient:
@@ -58,62 +56,34 @@ class Registry(Engine):
         install(self.packages)
         self._prepare()
         log = directory / "registry.log"
-        process = namespace.launch([_PROGRAM, "serve", str(self._config_file)], log)
-        self._wait_until(lambda: namespace.call(_answers), process, log)
+        process = namespace.launch(self._command, log)
+        self._wait_until(lambda: namespace.call(self._answers), process, log)
         return process
-
-    def is_up(self) -> bool:
-        """Tell whether it answers the tests, without starting anything."""
-        process = ProcessRecord.read(self._pid_file)
-        return process is not None and process.is_alive() and _answers()
-
-    def status(self) -> Status:
-        """Return its process and address, or how to get it."""
-        process = ProcessRecord.read(self._pid_file)
-        if process is None or not self.is_up():
-            return Status(self.name, up=False, detail=self.how_to_get_it)
-        return Status(self.name, up=True, detail=f"pid {process.pid}, {REGISTRY}, user {USER}")
-
-    def kill(self) -> None:
-        """Send SIGKILL to the process that serves the tests."""
-        process = ProcessRecord.read(self._pid_file)
-        if process is not None:
-            process.signal(signal.SIGKILL)
-            process.wait(PATIENCE)
-
-    def restart(self) -> None:
-        """Stop the process that serves the tests, and start it again."""
-        self._stop()
-        process = launch([_PROGRAM, "serve", str(self._config_file)], self.log)
-        process.write(self._pid_file)
-        self._wait_until(_answers, process, self.log)
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.directory / "registry.pid"
 
     @property
     def _config_file(self) -> Path:
         return self.directory / "config.yml"
 
+    @property
+    def _command(self) -> list[str]:
+        return ["docker-registry", "serve", str(self._config_file)]
+
     def _start(self) -> None:
         self._prepare()
-        if _answers():
+        if self._answers():
             raise EngineError(f"somebody else's registry listens on {REGISTRY}; is another state directory in use?")
         self.restart()
         self.client.push(images.busybox(), REPOSITORY, TAG)
 
-    def _pids(self) -> list[int]:
-        return pids_of_session(ProcessRecord.read(self._pid_file))
+    def _launch(self) -> ProcessRecord:
+        return launch(self._command, self.log)
 
-    def _stop(self) -> None:
-        process = ProcessRecord.read(self._pid_file)
-        if process is not None:
-            process.stop(grace=5)
+    def _answers(self) -> bool:
+        """Tell whether a registry on our port asks for a password."""
+        return answers(_PORT, "/v2/", HTTPStatus.UNAUTHORIZED)
 
-    def _clean(self) -> None:
-        self._stop()
-        self._remove_files()
+    def _description(self) -> str:
+        return f"{REGISTRY}, user {USER}"
 
     def _prepare(self) -> None:
         """Write what every process of the registry reads, unless it is there."""
@@ -140,18 +110,6 @@ def _htpasswd() -> str:
     if done.returncode != 0:
         raise EngineError(f"htpasswd ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout.strip() + "\n"
-
-
-def _answers() -> bool:
-    """Tell whether a registry on our port asks for a password."""
-    connection = http.client.HTTPConnection(_HOST, int(_PORT), timeout=PATIENCE)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == http.HTTPStatus.UNAUTHORIZED
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 @cache
