@@ -26,21 +26,6 @@ def test_from_a_file_on_the_command_line(environment: Environment, tmp_path: Pat
     assert (done.returncode, done.stdout) == (3, "    lo\n")
 
 
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        "not event_loop",
-        pytest.param("event_loop", marks=pytest.mark.alone("the kit measures how long the event loop stalls")),
-    ],
-)
-def test_its_own_tests(environment: Environment, chosen: str) -> None:
-    """The package keeps the contract, by its own test file and the kit alone."""
-    own = ("-q", "-p", "no:cacheprovider", "--rootdir", ".", "-k", chosen)
-    done = environment.run("-m", "pytest", *own, cwd=PACKAGE)
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-
-
 def test_it_is_shown_in_the_documentation() -> None:
     """The page shows the module as it is."""
     page = EXAMPLES.parent.joinpath("docs/how-to/write-a-back-end.md").read_text()

@@ -41,18 +41,3 @@ def test_from_python(environment: Environment, yaml_file: Path) -> None:
     code = "import sys; from infrablocks import Block; print(repr(Block.from_yaml(sys.argv[1]).run().reason))"
     done = environment.run("-c", code, str(yaml_file), cwd=yaml_file.parent)
     assert done.stdout == "    lo\n\n<Reason.ERROR: 'Error'>\n"
-
-
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        "not event_loop",
-        pytest.param("event_loop", marks=pytest.mark.alone("the kit measures how long the event loop stalls")),
-    ],
-)
-def test_its_own_tests(environment: Environment, chosen: str) -> None:
-    """The package keeps the contract, by its own test file and the kit alone."""
-    own = ("-q", "-p", "no:cacheprovider", "--rootdir", ".", "-k", chosen)
-    done = environment.run("-m", "pytest", *own, cwd=PACKAGE)
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
