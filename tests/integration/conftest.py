@@ -1,5 +1,6 @@
 """Fixtures that hand out real engines; a test whose engine is not up is skipped, or fails in CI."""
 
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.engines.cluster import Cluster
 from tests.engines.cluster_access import Account
 from tests.engines.docker_daemon import DockerDaemon
 from tests.engines.kubernetes import Kubernetes
+from tests.engines.paths import STATE_VARIABLE
 from tests.engines.registry import Registry
 from tests.integration import denied_to_rootless
 from tests.integration.denied_to_rootless import pytest_runtest_makereport
@@ -103,6 +105,14 @@ def restartable_daemon(daemon: DockerDaemon) -> Iterator[DockerDaemon]:
     # Docker 20.10 needs it most: once started with a container still running, it gives all later ones the address
     # "<nil>" for host-gateway.
     daemon.restart(live_restore=False)
+
+
+@pytest.fixture
+def own_state_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state directory in which every engine is another one, which is down."""
+    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:  # a socket's path must be short
+        monkeypatch.setenv(STATE_VARIABLE, directory)
+        yield Path(directory)
 
 
 @pytest.fixture

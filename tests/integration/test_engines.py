@@ -4,7 +4,6 @@ import contextlib
 import signal
 import ssl
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,12 +33,10 @@ CREDENTIALS = {"username": USER, "password": PASSWORD}
 
 
 @pytest.fixture
-def own_state(engine: ContainerEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_state(engine: ContainerEngine, own_state_directory: Path) -> Iterator[Path]:
     """A state directory in which the engine is another one, which a test may crash."""
-    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
-        monkeypatch.setenv(STATE_VARIABLE, directory)
-        yield Path(directory)
-        engine.down()
+    yield own_state_directory
+    engine.down()
 
 
 def processes_of(engine: ContainerEngine) -> list[ProcessRecord]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.engines("docker29")]
 
 
 @pytest.fixture
-def own_server(ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
+def own_server(ssh_server: SshServer, own_state_directory: Path) -> Iterator[SshServer]:
     """Another server, in a state directory of its own, which is down."""
-    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
-        monkeypatch.setenv(STATE_VARIABLE, directory)
-        yield ssh_server
-        ssh_server.down()
+    assert ssh_server.directory.is_relative_to(own_state_directory)
+    yield ssh_server
+    ssh_server.down()
 
 
 def ssh(server: SshServer, *arguments: str) -> subprocess.CompletedProcess[str]:

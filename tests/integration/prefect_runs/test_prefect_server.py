@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.engines.loopback import is_free
-from tests.engines.paths import STATE_VARIABLE
 from tests.integration.prefect_runs.flow_runs import PrefectApi
 
 if TYPE_CHECKING:
@@ -21,12 +19,11 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def own_server(server: PrefectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
+def own_server(server: PrefectServer, own_state_directory: Path) -> Iterator[PrefectServer]:
     """Another server, in a state directory of its own, which is down."""
-    with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as directory:
-        monkeypatch.setenv(STATE_VARIABLE, directory)
-        yield server
-        server.down()
+    assert server.directory.is_relative_to(own_state_directory)
+    yield server
+    server.down()
 
 
 @pytest.mark.parametrize("server", ["prefect", "prefect2"], indirect=True)
