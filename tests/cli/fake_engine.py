@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socketserver
 import tempfile
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,12 +59,7 @@ def fake_engine(version: str, api_version: str, *, podman: bool = False, **info:
     }
     with tempfile.TemporaryDirectory(prefix="ib-", dir="/tmp") as folder:  # a socket's path must be short
         path = Path(folder, "engine.sock")
-        with _Server(str(path), _Handler) as server:
-            server.answers = answers
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-            thread.start()
-            try:
-                yield f"unix://{path}"
-            finally:
-                server.shutdown()
-                thread.join()
+        server = _Server(str(path), _Handler)
+        server.answers = answers
+        with served(server):
+            yield f"unix://{path}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -22,6 +21,7 @@ from infrablocks.docker._session import connect
 from infrablocks.docker._settings import RegistryCredentials
 from infrablocks.exceptions import InfrastructureError, InfrastructureNotAvailable
 from tests.processes import open_files
+from tests.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,8 +132,8 @@ def test_an_engine_that_repeats_what_it_was_sent(
     registry = DockerRegistry(username="me", password=SECRET, registry_url="r.example")
     header = registry_header(parse_reference("r.example/a:1"), registry.credentials())["X-Registry-Auth"]
     shown = []
-    with HTTPServer(("127.0.0.1", 0), _Repeating) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    server = HTTPServer(("127.0.0.1", 0), _Repeating)
+    with served(server):
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{server.server_port}")
         block = DockerContainer(
             command=["true"], image="r.example/a:1", image_registry=registry, image_pull_policy="ALWAYS"
@@ -144,7 +144,6 @@ def test_an_engine_that_repeats_what_it_was_sent(
                 call()
             except InfrastructureError as error:
                 shown.append("".join(traceback.format_exception(error)))
-        server.shutdown()
     assert len(shown) == len(calls)
     assert [text for text in shown if f"{SECRET}-1" in text or header in text] == []
     assert status != 400 or all("********" in text for text in shown)  # otherwise not all quote the answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ from infrablocks import Process
 from infrablocks.blocks.stores import prefect_client
 from infrablocks.exceptions import BlockStoreError
 from tests.kubernetes_client.clock import Clock
+from tests.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +52,10 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that answers with what it was sent."""
     _Answer.status, _Answer.busy = 200, 0
     _Answer.authorization.clear()
-    with HTTPServer(("127.0.0.1", 0), _Answer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = HTTPServer(("127.0.0.1", 0), _Answer)
+    with served(server):
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
         yield f"http://127.0.0.1:{server.server_port}/api"
-        server.shutdown()
-        thread.join()
 
 
 def save() -> str:

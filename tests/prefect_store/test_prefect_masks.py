@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +13,7 @@ from infrablocks.blocks.stores import BlockDocument, BlockKey, SecretPlace
 from infrablocks.blocks.stores.prefect_documents import document_of, mask_secrets
 from infrablocks.blocks.stores.prefect_masks import secret_fields_of
 from infrablocks.exceptions import BlockStoreError
+from tests.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,14 +113,11 @@ class _StubbornServer(BaseHTTPRequestHandler):
 def _stubborn_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _StubbornServer.schemas.clear()
     _StubbornServer.documents.clear()
-    with HTTPServer(("127.0.0.1", 0), _StubbornServer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = HTTPServer(("127.0.0.1", 0), _StubbornServer)
+    with served(server):
         monkeypatch.setenv("INFRABLOCKS_STORE", "prefect")
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
         yield
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.usefixtures("_stubborn_server")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 from tests.processes import WAIT_SECONDS
+from tests.served import served
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Self
 
 
@@ -54,7 +55,7 @@ class ServerThatGoesAway:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._serving = served(self._server)
 
     @property
     def api_url(self) -> str:
@@ -62,10 +63,10 @@ class ServerThatGoesAway:
         return f"http://127.0.0.1:{self._server.server_port}/api"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._serving.__enter__()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._serving.__exit__(kind, error, trace)
