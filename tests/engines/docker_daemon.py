@@ -53,7 +53,7 @@ class DockerDaemon(ContainerEngine):
         self.stop()
         if live_restore is not None:
             self._configure(live_restore=live_restore)
-        self._start_daemon()
+        super().restart()
 
     def set_live_restore(self, *, enabled: bool) -> None:
         """Change the setting in the running daemon, which acts on it at its next stop."""

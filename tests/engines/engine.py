@@ -147,14 +147,61 @@ class Engine(abc.ABC):
             time.sleep(0.05)
 
 
-class ContainerEngine(Engine):
+class ProgramEngine(Engine):
+    """An engine that is one program, which comes back with its data after a restart."""
+
+    stop_grace: ClassVar[float] = 15
+    """How many seconds the program has to end by itself."""
+
+    @property
+    @abc.abstractmethod
+    def log(self) -> Path:
+        """What the program says."""
+
+    @property
+    def process(self) -> ProcessRecord | None:
+        """The program's process, as seen from outside its room; None if it was never started."""
+        return ProcessRecord.read(self.log.with_suffix(".pid"))
+
+    def is_up(self) -> bool:
+        """Tell whether the program answers, without starting anything."""
+        process = self.process
+        return process is not None and process.is_alive() and self._answers()
+
+    def kill(self) -> None:
+        """Send SIGKILL to the program; what becomes of containers is the engine's affair."""
+        if self.process is not None:
+            self.process.signal(signal.SIGKILL)
+            self.process.wait(PATIENCE)
+
+    def stop(self) -> None:
+        """Stop the program only, gracefully; `restart` brings it back."""
+        if self.process is not None:
+            self.process.stop(self.stop_grace)
+
+    def restart(self) -> None:
+        """Stop the program gracefully if it runs, start it again in the same place, and wait until it answers."""
+        self.stop()
+        process = self._launch()
+        process.write(self.log.with_suffix(".pid"))
+        self._wait_until(self._answers, process, self.log)
+
+    @abc.abstractmethod
+    def _launch(self) -> ProcessRecord:
+        """Start the program."""
+
+    @abc.abstractmethod
+    def _answers(self) -> bool:
+        """Tell whether the program answers."""
+
+
+class ContainerEngine(ProgramEngine):
     """An engine that speaks Docker's API on a unix socket, in a room of its own."""
 
     version: ClassVar[str]
     """What its version number starts with."""
 
-    stop_grace: ClassVar[float] = 20
-    """How many seconds the daemon has to end by itself: Docker gives its containers ten, even if told less."""
+    stop_grace = 20  # Docker gives its containers ten seconds, even if told less
 
     @property
     def socket(self) -> Path:
@@ -176,17 +223,8 @@ class ContainerEngine(Engine):
         """The room of daemon and containers; tests use it to listen where containers can connect."""
         return Namespace(self.directory)
 
-    @property
-    def daemon(self) -> ProcessRecord | None:
-        """The daemon's process, as seen from outside its room; None if it was never started."""
-        return ProcessRecord.read(self._pid_file)
-
-    @property
-    def _pid_file(self) -> Path:
-        return self.directory / "daemon.pid"
-
     def _running(self) -> ProcessRecord:
-        daemon = self.daemon
+        daemon = self.process
         if daemon is None or not daemon.is_alive():
             raise EngineError(f"{self.name} does not run; to get it: {self.how_to_get_it}")
         return daemon
@@ -197,35 +235,14 @@ class ContainerEngine(Engine):
 
         return docker.DockerClient(base_url=self.docker_host, timeout=timeout)
 
-    def is_up(self) -> bool:
-        """Tell whether the engine answers, without starting anything."""
-        daemon = self.daemon
-        return daemon is not None and daemon.is_alive() and self._answers()
-
     def status(self) -> Status:
         """Return its version, process and address, or how to get it."""
-        daemon, answer = self.daemon, get(self.socket, "/version")
+        daemon, answer = self.process, get(self.socket, "/version")
         if daemon is None or not daemon.is_alive() or answer is None:
             return Status(self.name, up=False, detail=self.how_to_get_it)
         version = json.loads(answer)
         detail = f"version {version['Version']}, API {version['ApiVersion']}, pid {daemon.pid}, {self.docker_host}"
         return Status(self.name, up=True, detail=detail)
-
-    def kill(self) -> None:
-        """Send SIGKILL to the daemon; what becomes of its containers is the engine's affair."""
-        if self.daemon is not None:
-            self.daemon.signal(signal.SIGKILL)
-            self.daemon.wait(PATIENCE)
-
-    def stop(self) -> None:
-        """Stop the daemon only, gracefully; `restart` brings it back."""
-        if self.daemon is not None:
-            self.daemon.stop(self.stop_grace)
-
-    def restart(self) -> None:
-        """Stop the daemon gracefully if it runs and start it again in the same room."""
-        self.stop()
-        self._start_daemon()
 
     def load(self, image: images.Image) -> None:
         """Load an image from an archive."""
@@ -243,18 +260,13 @@ class ContainerEngine(Engine):
     def _start(self) -> None:
         self.namespace.create()
         self._furnish()
-        self._start_daemon()
+        self.restart()
         self.load(images.busybox())
         self.load(images.entrypoint())
 
-    def _start_daemon(self) -> None:
-        daemon = self._launch()
-        daemon.write(self._pid_file)
-        self._wait_until(self._answers, daemon, self.log)
-
     def _clean(self) -> None:
-        if self.daemon is not None:
-            self.daemon.stop(grace=5)  # nobody will miss the containers
+        if self.process is not None:
+            self.process.stop(grace=5)  # nobody will miss the containers
         self.namespace.destroy()
         cgroups.remove(self.control_group)
         self._remove_files()
@@ -264,7 +276,3 @@ class ContainerEngine(Engine):
 
     def _furnish(self) -> None:
         """Make in the room what this engine needs there beside what every room has."""
-
-    @abc.abstractmethod
-    def _launch(self) -> ProcessRecord:
-        """Start the daemon in the room, which is there."""

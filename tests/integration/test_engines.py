@@ -197,9 +197,9 @@ def test_podman_restart_leaves_containers_alone(name: str) -> None:
 
 def test_up_of_an_engine_that_is_up_changes_nothing(engine: ContainerEngine) -> None:
     """The same process goes on."""
-    before = engine.daemon
+    before = engine.process
     engine.up()
-    assert engine.daemon == before
+    assert engine.process == before
 
 
 def test_down_after_a_crash_leaves_nothing(engine: ContainerEngine, own_state: Path) -> None:
