@@ -59,6 +59,38 @@ async def test_streams_are_looked_up_when_the_run_begins() -> None:
     assert (first.getvalue(), second.getvalue()) == ("here\n", "")
 
 
+async def test_a_stream_is_touched_for_lines_only() -> None:
+    """Once all lines are written, no thread holds a lock of the stream, which the interpreter needs when it ends."""
+    stream = _Recorded()
+    with contextlib.redirect_stdout(stream):
+        first, second = Output(), Output()
+    await first.write("stdout", b"one\nt")
+    await first.write("stdout", b"w")
+    await first.write("stdout", b"o\n")
+    await first.finish()
+    await second.write("stdout", b"three\n")  # by the same thread, after all that it had to do before
+    await second.finish()
+    first.close()
+    second.close()
+    assert (stream.written, stream.flushed) == (["one\n", "two\n", "three\n"], 3)
+
+
+class _Recorded(io.StringIO):
+    """A stream that notes what is done with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+        self.flushed = 0
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
 async def test_a_callable_gets_whole_lines() -> None:
     """A callable is called with the stream's name and one line, its end included."""
     lines = Lines()

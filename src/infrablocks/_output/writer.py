@@ -38,6 +38,10 @@ class Channel:
 
     def put(self, data: bytes) -> None:
         """Hand whole lines over to the writer; never waits."""
+        if not data:
+            # Nobody waits for it: the writer could still be flushing the stream when the interpreter ends, which then
+            # cannot have the stream's lock and aborts.
+            return
         with self._lock:
             if self._dropping:
                 return
