@@ -12,7 +12,7 @@ import anyio
 from anyio import CancelScope, create_task_group
 
 from infrablocks._results import Reason
-from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks._threads import ThreadLimit, interrupted_at_awaits_only, run_in_worker_thread
 from infrablocks.exceptions import InfrastructureError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Run:
         error: Exception | None = None
         limit = _Deadline(workload, self._output, self._started_at + seconds, self._grace_seconds)
         async with create_task_group() as tasks:
-            tasks.start_soon(limit.enforce)
+            tasks.start_soon(interrupted_at_awaits_only, limit.enforce)
             with limit.watching:
                 try:
                     result = await workload.watch(self._output)

@@ -11,7 +11,7 @@ import anyio
 from pydantic import BaseModel, ConfigDict
 
 from infrablocks._results import UtcDatetime, WorkloadStatus
-from infrablocks._threads import ThreadLimit, run_in_worker_thread
+from infrablocks._threads import ThreadLimit, interrupted_at_awaits_only, run_in_worker_thread
 from infrablocks._watch_records import watched_keys
 from infrablocks.exceptions import InfrastructureError
 
@@ -122,7 +122,7 @@ async def reap_workloads(
         return ReapedWorkloads(_report(left, _planned(left, kill=kill)) for left in found)
     async with anyio.create_task_group() as tasks:
         for index, left in enumerate(found):
-            tasks.start_soon(reap, index, left)
+            tasks.start_soon(interrupted_at_awaits_only, reap, index, left)
     return ReapedWorkloads(each for each in reaped if each is not None)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from anyio import from_thread
 
-from infrablocks._threads import in_event_loop, in_worker_thread
+from infrablocks._threads import in_event_loop, in_worker_thread, interrupted_at_awaits_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,6 +27,8 @@ def sync_compatible(function: Callable[P, Coroutine[Any, Any, Any]]) -> Callable
     - Inside an anyio worker thread it runs on that thread's loop and returns the result.
     - Elsewhere it runs to its end in an asyncio loop of its own and returns the result.
 
+    Ctrl-C interrupts it where it awaits something, and nowhere else, so that what it has begun is ended in order.
+
     To a type checker it returns the result, which the classes of this library declare as awaitable as well; a function
     without a result returns Any, so that both uses are accepted.
 
@@ -37,7 +39,7 @@ def sync_compatible(function: Callable[P, Coroutine[Any, Any, Any]]) -> Callable
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Any:
         if in_event_loop():
-            return function(*args, **kwargs)
+            return interrupted_at_awaits_only(function, *args, **kwargs)
         bound = partial(function, *args, **kwargs)
         if in_worker_thread():
             return from_thread.run(bound)

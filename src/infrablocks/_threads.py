@@ -9,7 +9,7 @@ import sys
 from collections import OrderedDict
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -20,10 +20,11 @@ from infrablocks._worker_threads import workers
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from trio.lowlevel import TrioToken
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -72,6 +73,35 @@ def _trio_runs() -> bool:
     import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
 
     return trio.lowlevel.in_trio_run()
+
+
+def interrupted_at_awaits_only(
+    function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[Any, Any, T]:
+    """Call a coroutine function so that Ctrl-C is raised where it awaits something, and nowhere else.
+
+    asyncio cancels the main task, which is the same. trio raises a KeyboardInterrupt wherever the code of a task is:
+    between two lines of which the second was to clean up, or while a task group is entered, which then is never left.
+    https://trio.readthedocs.io/en/stable/reference-lowlevel.html#trio.lowlevel.enable_ki_protection
+
+    Args:
+        function: What to call. A task that it starts is not covered: start that one with this function, too.
+        *args: Its arguments.
+        **kwargs: Its keyword arguments.
+
+    Returns:
+        What is to be awaited, or to be run as a task.
+    """
+    if not _trio_runs():
+        return function(*args, **kwargs)
+    import trio  # noqa: PLC0415 (not a dependency of ours: only where somebody runs it)
+
+    return trio.lowlevel.enable_ki_protection(_awaited)(function, *args, **kwargs)
+
+
+# By which trio knows that what it calls is covered.
+async def _awaited(function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await function(*args, **kwargs)
 
 
 class ThreadsafeEvent:
@@ -202,7 +232,7 @@ async def _run_in_worker_thread(function: Callable[[], T]) -> T:
     workers.submit(call.make)
     try:
         await call.finished.wait()
-    except anyio.get_cancelled_exc_class():
+    except BaseException:  # cancelled, or trio's KeyboardInterrupt
         call.cancellation_requested = True
         with CancelScope(shield=True):
             await _wait_through_cancellation(call.finished)

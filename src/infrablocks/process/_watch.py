@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from anyio import create_task_group, move_on_after, wait_readable
 
 from infrablocks._results import WorkloadStatus
-from infrablocks._threads import cancellation_requested, run_in_worker_thread
+from infrablocks._threads import cancellation_requested, interrupted_at_awaits_only, run_in_worker_thread
 from infrablocks._watch_records import WatchRecord
 from infrablocks._workload import Workload
 from infrablocks.exceptions import InfrastructureError, UnsupportedOperation, WorkloadCreationError
@@ -84,7 +84,7 @@ class StartedProcess(Workload):
         copies = [PipeCopy(pipe, stream, output) for stream, pipe in pipes.items() if isinstance(pipe, FileIO)]
         async with create_task_group() as tasks:
             for copy in copies:
-                tasks.start_soon(copy.run)
+                tasks.start_soon(interrupted_at_awaits_only, copy.run)
             await self._wait_for_exit()
             finished_at = datetime.now(UTC)
             self._ended = True
