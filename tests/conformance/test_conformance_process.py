@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infrablocks import Process
-from infrablocks.testing import Capability, InfrastructureConformance, MakeBlock, RunningWorkloads
+from infrablocks.testing import Capability, MakeBlock, RunningWorkloads
+from tests.conformance.measured_alone import MeasuredAlone
 from tests.processes import WAIT_SECONDS, children, is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Patient(InfrastructureConformance):
+class Patient(MeasuredAlone):
     """The kit for a machine that may be busy with others."""
 
     time_limit_seconds = 0.5
     grace_seconds = 0.3
     seconds_per_check = WAIT_SECONDS
     slack_seconds = 30.0
-
-    @pytest.mark.alone("measures how long the event loop stalls")
-    @pytest.mark.anyio
-    async def test_kill_lets_the_event_loop_go_on(self, make_block: MakeBlock) -> None:
-        """The check of the kit, with nothing beside it."""
-        await super().test_kill_lets_the_event_loop_go_on(make_block)
 
 
 class TestProcess(Patient):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -47,6 +48,20 @@ async def test_what_the_machine_does_to_a_bare_ticker_is_no_stall() -> None:
     assert stalls.loop > 0.4
     assert stalls.bare > stalls.loop
     assert stalls.beyond_bare == 0
+
+
+async def test_what_the_program_has_loaded_is_no_stall() -> None:
+    """The garbage collector goes over objects that the measured action has made, and over all of them afterwards."""
+    loaded: list[object] = []
+    before = len(gc.get_objects())
+    async with measured_stalls():
+        made: list[object] = []
+        seen = gc.get_objects()
+        assert len(seen) < before / 2
+        assert not any(each is loaded for each in seen)
+        assert any(each is made for each in seen)
+    assert gc.get_freeze_count() == 0
+    assert any(each is loaded for each in gc.get_objects())
 
 
 async def test_a_cancelled_measurement_leaves_no_process() -> None:

@@ -29,6 +29,7 @@ LONGEST_STALL_SECONDS = 0.1
 CANCEL_SECONDS = 10.0
 
 
+@pytest.mark.alone("measures how long the event loop stalls")
 async def test_stalled_reader(left_block: MakeBlock) -> None:
     """The loop stalls for less than 100 ms, and the cancelled run does not wait for its reader (PITFALL 20)."""
     printed, may_go_on = ThreadsafeEvent(), threading.Event()

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infrablocks import DockerContainer
-from infrablocks.testing import InfrastructureConformance, MakeBlock, RunningWorkloads
+from tests.conformance.measured_alone import MeasuredAlone
 from tests.engines import images
 
 if TYPE_CHECKING:
     import docker
 
+    from infrablocks.testing import MakeBlock, RunningWorkloads
     from tests.engines import ContainerEngine
 
 
 # Podman 4.3 does not know host-gateway, which is said in a warning.
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore:`host.docker.internal` could not be")
-class TestDockerContainer(InfrastructureConformance):
+class TestDockerContainer(MeasuredAlone):
     """A container, which the engine keeps after its end."""
 
     grace_seconds = 1.0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infrablocks import KubernetesJob
-from infrablocks.testing import Capability, InfrastructureConformance, MakeBlock, RunningWorkloads
+from infrablocks.testing import Capability, MakeBlock, RunningWorkloads
+from tests.conformance.measured_alone import MeasuredAlone
 from tests.engines import images
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.integration
-class TestKubernetesJob(InfrastructureConformance):
+class TestKubernetesJob(MeasuredAlone):
     """A Job, which the cluster keeps after its end. Its log has one stream only."""
 
     lacks = (Capability.SEPARATE_STREAMS,)
